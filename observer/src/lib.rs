@@ -1,0 +1,1 @@
+//! The daemon. Modules in the order in which data flows through them.
