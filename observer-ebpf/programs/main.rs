@@ -1,1 +1,37 @@
-fn main() {}
+//! The kernel programs: `cgroup_skb` on both ways of every TCP socket, and what tells of a socket's birth and end.
+//!
+//! None of them changes, delays or drops a packet: every run ends in [`PASS`], whatever went wrong in it.
+#![no_std]
+#![no_main]
+// The only way to make the compiler keep a bound that the verifier needs, and to add atomically.
+#![feature(asm_experimental_arch)]
+#![expect(
+    unsafe_code,
+    reason = "every call of the kernel and every access to its memory is unsafe; each says why it is right"
+)]
+#![expect(clippy::inline_always, reason = "calls between programs do not mix with tail calls on old kernels")]
+
+mod emit;
+mod hold;
+mod maps;
+mod segment;
+mod socket;
+mod stream;
+
+/// What a `cgroup_skb` program answers to let a packet go on.
+const PASS: i32 = 1;
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // Panics are compiled out; a program in which one were left would not pass the verifier.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";
+
+/// Which ABI this object speaks; the daemon compares before it loads.
+#[unsafe(no_mangle)]
+static OBSERVER_ABI: u32 = observer_ebpf::record::VERSION;

@@ -5,6 +5,17 @@
 //! crosses as a plain integer and is read back through a total function. Nothing here allocates, does I/O or
 //! reads a clock; the same code is compiled for the kernel, for `observer replay` and for the tests.
 #![no_std]
+#![expect(
+    clippy::inline_always,
+    reason = "the verifiers of old kernels refuse calls between programs mixed with tail calls, so all is inlined"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::as_conversions,
+    reason = "lengths and positions are u32 by TCP's definition and enums cross as integers; From cannot say it"
+)]
 
+pub mod connection;
 pub mod loss;
 pub mod record;
+pub mod walker;

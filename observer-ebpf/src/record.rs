@@ -40,7 +40,7 @@ pub enum Kind {
     Socket = 1,
     /// Payload: a piece of the payload of one HTTP/2 frame, `Record::offset` bytes into it. The pieces of a
     /// frame come in order; the last is the one that reaches [`delivered_length`] of the frame. A frame without
-    /// payload is one record without payload.
+    /// payload is one record without payload, and so is a header frame above [`MAX_HEADER_BLOCK`].
     Frame = 2,
     /// No payload: nothing but `Record::data`; with [`END_STREAM`](crate::record::END_STREAM) in `flags`, the
     /// DATA frame that ended `stream`.
@@ -50,7 +50,7 @@ pub enum Kind {
     /// of the direction is no longer known.
     Gap = 4,
     /// No payload: this direction (or, for all but [`Close::Fin`], the connection) has ended; `frame_type` is
-    /// the [`Close`].
+    /// the [`Close`]. [`Close::Gone`] and [`Close::Released`] are not numbered: their `sequence` says nothing.
     Closed = 5,
 }
 
@@ -235,7 +235,9 @@ pub const PADDED: u8 = 0x8;
 pub const PRIORITY_FLAG: u8 = 0x20;
 
 /// Header bytes of one block (HEADERS or PUSH_PROMISE and its CONTINUATIONs) that are delivered. gRPC
-/// implementations default to 8 to 16 KiB of decoded headers; nothing sane comes near. What is above ends in
+/// implementations default to 8 to 16 KiB of decoded headers; nothing sane comes near. A frame that would go
+/// above is told as one record without payload (`length` > 0, `payload` 0), the CONTINUATIONs behind it are
+/// not told, but for the one with END_HEADERS, without payload too; the cause is
 /// [`Loss::OversizedBlock`](crate::loss::Loss::OversizedBlock).
 pub const MAX_HEADER_BLOCK: u32 = 128 * 1024;
 
@@ -246,13 +248,15 @@ pub const MAX_PIECE: u32 = 4096;
 const MAX_GOAWAY: u32 = 8;
 const MAX_SETTINGS: u32 = 64 * 6;
 
-/// How many payload bytes of a frame are delivered: all for header blocks, a bounded prefix for control frames,
-/// none for everything else. DATA is never read.
+/// How many payload bytes of a frame are delivered: all for header blocks (but see [`MAX_HEADER_BLOCK`]), a
+/// bounded prefix for control frames, none for everything else. DATA is never read.
 #[must_use]
 #[inline(always)]
 pub const fn delivered_length(frame_type: u8, length: u32) -> u32 {
     let most = match frame_type {
-        HEADERS | PUSH_PROMISE | CONTINUATION => MAX_HEADER_BLOCK,
+        HEADERS | PUSH_PROMISE | CONTINUATION => {
+            return if length <= MAX_HEADER_BLOCK { length } else { 0 };
+        }
         SETTINGS => MAX_SETTINGS,
         RST_STREAM => 4,
         GOAWAY => MAX_GOAWAY,

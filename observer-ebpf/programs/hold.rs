@@ -1,0 +1,309 @@
+//! Segments that came before their turn: stored where nothing leaves the kernel, walked when the hole before them
+//! is filled or the run that was walking has finished.
+//!
+//! The way of the claim: a run takes `busy` of its direction under the lock and holds it over tail calls. Who finds
+//! it taken stores the segment, marks it `ready` under the lock, and leaves; who releases it looks, under the same
+//! lock, whether anything became ready meanwhile. So no segment is forgotten and none is walked twice at once.
+
+use aya_ebpf::bindings::{__sk_buff, BPF_ANY};
+use observer_ebpf::connection::{Connection, HELD_BYTES, Half, Held, HeldKey, MAX_HELD_SLOTS};
+use observer_ebpf::loss::Loss;
+use observer_ebpf::record::{Close, Direction};
+use observer_ebpf::walker::{Walk, phase};
+
+use crate::emit::{Emitter, HeldSegment, bounded};
+use crate::maps::{BLANK, HANDSHAKES, HELD, Next, count, half, locked};
+use crate::segment::{FIN, Segment};
+use crate::stream::{Went, go_on, pass, release, walk};
+
+/// Parts of one segment: 64 KiB, the most that GRO and GSO make (but for BIG TCP, which counts as a loss).
+const MAX_PARTS: u32 = 16;
+
+/// Stores the segment at hand in as many slots as it needs. Does not hold the claim, except on return `true`: then
+/// nobody was walking any more, and the caller has to drain.
+#[inline(always)]
+pub fn store(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    let parts = segment.length.div_ceil(HELD_BYTES as u32).max(1);
+    let slots = locked(connection, |halves| {
+        let half = half(halves, direction);
+        let first = half.used;
+        if parts > MAX_PARTS || first + parts > MAX_HELD_SLOTS {
+            return None;
+        }
+        half.used = first + parts;
+        half.storing += 1;
+        Some(first)
+    });
+    let Some(first) = slots else {
+        return overflow(skb, connection, direction, segment);
+    };
+    // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
+    let hold = unsafe { (*connection).hold };
+    let mut ready = 0_u64;
+    for part in 0..MAX_PARTS {
+        if part >= parts {
+            break;
+        }
+        if store_part(HeldKey::new(hold, direction, first + part), segment, part, parts) {
+            ready |= 1 << ((first + part) & (MAX_HELD_SLOTS - 1));
+        } else {
+            count(Loss::NoMemory);
+        }
+    }
+    locked(connection, |halves| {
+        let half = half(halves, direction);
+        half.storing -= 1;
+        half.ready |= ready;
+        let mine = half.busy == 0;
+        if mine {
+            half.busy = 1;
+        }
+        mine
+    })
+}
+
+#[inline(always)]
+fn store_part(key: HeldKey, segment: &Segment, part: u32, parts: u32) -> bool {
+    let Some(blank) = BLANK.get_ptr(0) else {
+        return false;
+    };
+    // SAFETY: the blank is never written, and the entry made from it belongs to this run until it is marked ready.
+    let held = unsafe {
+        if HELD.insert(key, &*blank, BPF_ANY as u64).is_err() {
+            return false;
+        }
+        let Some(held) = HELD.get_ptr_mut(key) else {
+            return false;
+        };
+        &mut *held
+    };
+    fill(held, segment, part, parts)
+}
+
+/// Copies one part of the segment into `held`.
+#[inline(always)]
+fn fill(held: &mut Held, segment: &Segment, part: u32, parts: u32) -> bool {
+    let at = part * HELD_BYTES as u32;
+    let left = segment.length.saturating_sub(at);
+    let length = if left > HELD_BYTES as u32 { HELD_BYTES as u32 } else { left };
+    held.time = segment.time;
+    held.start = segment.start.wrapping_add(at);
+    held.length = length;
+    held.parts = parts;
+    held.fin = u32::from(segment.flags & FIN != 0 && part + 1 == parts);
+    // SAFETY: the value has room for `HELD_BYTES`.
+    length == 0 || unsafe { segment.copy(at, held.bytes.as_mut_ptr(), bounded::<HELD_BYTES>(length)) }
+}
+
+/// More waits than may: what is missing is given up, and the walker looks for a boundary behind it.
+#[inline(always)]
+fn overflow(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    let mine = locked(connection, |halves| {
+        let half = half(halves, direction);
+        let mine = half.busy == 0;
+        if mine {
+            half.busy = 1;
+        }
+        mine
+    });
+    if !mine {
+        // The run that walks will find the place lost by this very segment's absence.
+        count(Loss::HoldExceeded);
+        return false;
+    }
+    // SAFETY: the claim is held, so this half is this run's alone.
+    let half = unsafe { half(&mut (*connection).halves, direction) };
+    Emitter::new(skb, connection, direction).gap(&mut half.walk, segment, Loss::HoldExceeded);
+    half.walk.lose(segment.start.wrapping_add(segment.length));
+    half.top = half.walk.next;
+    true
+}
+
+/// Walks what waits, one slot a run: its frames or, with `OUTSIDE`, what is no frame. The claim is held.
+#[inline(always)]
+pub fn drain<const OUTSIDE: bool>(
+    skb: *mut __sk_buff,
+    connection: *mut Connection,
+    direction: Direction,
+    hook: Direction,
+) {
+    // SAFETY: the claim is held, so this half is this run's alone but for what is under the lock.
+    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &mut (*connection).shared) };
+    // SAFETY: as above.
+    let hold = unsafe { (*connection).hold };
+    let ready = locked(connection, |halves| crate::maps::half(halves, direction).ready);
+    let slot = turn(&half.walk, hold, direction, ready);
+    if slot == MAX_HELD_SLOTS {
+        release(skb, connection, direction, hook, ready);
+        return;
+    }
+    let crossed = direction as u8 != hook as u8;
+    let mut next = if crossed { Next::Cross } else { Next::Drain };
+    let key = HeldKey::new(hold, direction, slot);
+    let mut went = Went::Done;
+    if let Some(held) = HELD.get_ptr(key) {
+        // SAFETY: a ready entry is not written any more, and only the holder of the claim removes it.
+        let held = unsafe { &*held };
+        settle_start(&mut half.walk, held.start);
+        let source = HeldSegment(held);
+        let emitter = Emitter::new(skb, connection, direction);
+        went = if OUTSIDE {
+            pass::<_, WALK_HELD>(half, shared, &source, &emitter)
+        } else {
+            walk::<_, WALK_HELD>(half, shared, &source, &emitter)
+        };
+        if went as u32 == Went::Done as u32 {
+            drained(half, held, &emitter);
+        }
+    }
+    match went {
+        Went::Done => {
+            let _ = HELD.remove(key);
+            locked(connection, |halves| free(crate::maps::half(halves, direction), slot));
+        }
+        Went::Outside => next = if crossed { Next::CrossOpen } else { Next::DrainOpen },
+        Went::Unannounced => {
+            half.resume = next as u32;
+            next = if crossed { Next::CrossAnnounce } else { Next::Announce };
+        }
+        Went::Frames => {}
+    }
+    go_on(skb, hook, next);
+    // No tail call is left: the rest waits for the next packet.
+    locked(connection, |halves| crate::maps::half(halves, direction).busy = 0);
+}
+
+/// The slot whose turn it is; [`MAX_HELD_SLOTS`]: none.
+#[inline(always)]
+fn turn(walk: &Walk, hold: u64, direction: Direction, ready: u64) -> u32 {
+    for slot in 0..MAX_HELD_SLOTS {
+        if ready >> slot & 1 == 0 {
+            continue;
+        }
+        let Some(held) = HELD.get_ptr(HeldKey::new(hold, direction, slot)) else {
+            return slot;
+        };
+        // SAFETY: a ready entry is not written any more.
+        if !walk.needs_order() || behind(walk.next, unsafe { (*held).start }) {
+            return slot;
+        }
+    }
+    MAX_HELD_SLOTS
+}
+
+/// A held segment has been walked.
+#[inline(always)]
+fn drained(half: &mut Half, held: &Held, emitter: &Emitter) {
+    let end = held.start.wrapping_add(held.length);
+    if behind(end, half.top) {
+        half.top = end;
+    }
+    if held.fin != 0 && half.finished == 0 {
+        half.finished = 1;
+        emitter.closed(&mut half.walk, held.time, Close::Fin);
+    }
+}
+
+/// Gives a slot back. Under the lock.
+#[inline(always)]
+fn free(half: &mut Half, slot: u32) {
+    half.ready &= !(1 << (slot & (MAX_HELD_SLOTS - 1)));
+    if half.ready == 0 && half.storing == 0 {
+        half.used = 0;
+    }
+}
+
+/// Steps in one run of `drain`.
+const WALK_HELD: u32 = 24;
+
+/// Whether `position` is at or behind `start`.
+#[inline(always)]
+pub fn behind(position: u32, start: u32) -> bool {
+    position.wrapping_sub(start).cast_signed() >= 0
+}
+
+/// Where order does not matter, the walk begins with what is at hand.
+#[inline(always)]
+pub fn settle_start(walk: &mut Walk, start: u32) {
+    match walk.phase {
+        phase::REOPEN => {
+            walk.phase = phase::OPENING;
+            walk.next = start;
+        }
+        phase::SEARCH | phase::TRIAL if walk.next != start && !behind(walk.next, start) => walk.lose(start),
+        _ => {}
+    }
+}
+
+/// Name of a connection that does not exist yet: a mix of its addresses and ports, as seen from the listening
+/// side. The first sequence number has to agree too before anything is made of it.
+#[inline(always)]
+pub fn handshake_name(local: [u32; 4], remote: [u32; 4], ports: u64) -> u64 {
+    let mut name = ports;
+    for word in [local[0], local[1], local[2], local[3], remote[0], remote[1], remote[2], remote[3]] {
+        name = (name ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        name ^= name >> 29;
+    }
+    // Cookies count up from 1; the top bit keeps these apart from them.
+    name | 1 << 63
+}
+
+/// Keeps data that came with the end of a handshake, to be found by the connection when it exists.
+#[inline(always)]
+pub fn store_handshake(name: u64, segment: &Segment) {
+    let parts = segment.length.div_ceil(HELD_BYTES as u32);
+    if parts > MAX_PARTS {
+        count(Loss::HoldExceeded);
+        return;
+    }
+    let Some(blank) = BLANK.get_ptr(0) else {
+        return;
+    };
+    for part in 0..MAX_PARTS {
+        if part >= parts {
+            break;
+        }
+        let key = HeldKey::new(name, Direction::Ingress, part);
+        // SAFETY: as in `store_part`; entries of this map are filled once and copied by the connection's birth.
+        unsafe {
+            if HANDSHAKES.insert(key, &*blank, BPF_ANY as u64).is_err() {
+                count(Loss::NoMemory);
+                return;
+            }
+            if let Some(held) = HANDSHAKES.get_ptr_mut(key) {
+                fill(&mut *held, segment, part, parts);
+            }
+        }
+    }
+}
+
+/// Moves what `store_handshake` kept to the new connection's slots.
+#[inline(always)]
+pub fn adopt_handshake(connection: &mut Connection, name: u64, start: u32) {
+    let mut parts = 1;
+    for part in 0..MAX_PARTS {
+        if part >= parts {
+            break;
+        }
+        let key = HeldKey::new(name, Direction::Ingress, part);
+        let Some(held) = HANDSHAKES.get_ptr(key) else {
+            break;
+        };
+        // SAFETY: filled before the connection came to be.
+        let held = unsafe { &*held };
+        if part == 0 {
+            if held.start != start {
+                return;
+            }
+            parts = held.parts;
+        }
+        let key = HeldKey::new(connection.hold, Direction::Ingress, part);
+        if HELD.insert(key, held, BPF_ANY as u64).is_err() {
+            count(Loss::NoMemory);
+            break;
+        }
+        let [ingress, _] = &mut connection.halves;
+        ingress.ready |= 1 << part;
+        ingress.used = part + 1;
+    }
+}

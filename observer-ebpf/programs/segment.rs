@@ -1,0 +1,185 @@
+//! From a packet to the TCP segment in it, and the segment as something to walk.
+
+use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
+use core::mem::MaybeUninit;
+use observer_ebpf::connection::AtHand;
+use observer_ebpf::walker::Source;
+
+pub const FIN: u8 = 0x01;
+pub const SYN: u8 = 0x02;
+pub const RST: u8 = 0x04;
+
+const IPV4_HEADER: u32 = 20;
+const IPV6_HEADER: u32 = 40;
+const TCP_HEADER: u32 = 20;
+const TCP: u8 = 6;
+
+/// Extension headers that are skipped before TCP is expected; more is no traffic of this world.
+const MAX_EXTENSIONS: u32 = 6;
+
+/// `N` bytes of the packet at `offset`.
+#[inline(always)]
+pub fn load<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[u8; N]> {
+    let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+    // SAFETY: `bytes` has room for `N` bytes; the kernel checks the offset.
+    let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, bytes.as_mut_ptr().cast(), N as u32) };
+    // SAFETY: the kernel has written all bytes where it returns 0 (and zeroes them where not).
+    if failed == 0 { Some(unsafe { bytes.assume_init() }) } else { None }
+}
+
+/// `N` words of the packet at `offset`, in network order.
+#[inline(always)]
+pub fn words<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[u32; N]> {
+    let mut words = MaybeUninit::<[u32; N]>::uninit();
+    // SAFETY: as in `load`.
+    let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, words.as_mut_ptr().cast(), N as u32 * 4) };
+    // SAFETY: as in `load`.
+    if failed == 0 { Some(unsafe { words.assume_init() }) } else { None }
+}
+
+/// A TCP segment inside a packet.
+#[derive(Clone, Copy)]
+pub struct Segment {
+    pub skb: *mut __sk_buff,
+    /// Sequence number of the first payload byte.
+    pub start: u32,
+    pub length: u32,
+    pub flags: u8,
+    /// Where the payload begins in the packet.
+    payload: u32,
+    /// Where the TCP header begins.
+    header: u32,
+    pub time: u64,
+}
+
+/// Why there is no segment.
+pub enum Refusal {
+    NotTcp,
+    Unreadable,
+}
+
+impl Segment {
+    /// The segment in the packet; its time is set by [`Segment::at`].
+    #[inline(always)]
+    pub fn parse(skb: *mut __sk_buff) -> Result<Self, Refusal> {
+        // The least that any TCP packet has, so one load does for IPv4 without options.
+        let Some(ip) = load::<{ (IPV4_HEADER + TCP_HEADER) as usize }>(skb, 0) else {
+            return Err(Refusal::NotTcp);
+        };
+        let offset = match ip[0] >> 4 {
+            4 if ip[9] == TCP => u32::from(ip[0] & 15) * 4,
+            6 if ip[6] == TCP => IPV6_HEADER,
+            6 => skip_extensions(skb, ip[6]).ok_or(Refusal::NotTcp)?,
+            _ => return Err(Refusal::NotTcp),
+        };
+        if offset == IPV4_HEADER {
+            let [.., a, b, c, d, _, _, _, _, doff, flags, _, _, _, _, _, _] = ip;
+            return Self::of(skb, offset, u32::from_be_bytes([a, b, c, d]), doff, flags);
+        }
+        let Some(tcp) = load::<{ TCP_HEADER as usize }>(skb, offset) else {
+            return Err(Refusal::Unreadable);
+        };
+        Self::of(skb, offset, u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]), tcp[12], tcp[13])
+    }
+
+    #[inline(always)]
+    fn of(skb: *mut __sk_buff, offset: u32, sequence: u32, doff: u8, flags: u8) -> Result<Self, Refusal> {
+        let payload = offset + u32::from(doff >> 4) * 4;
+        // SAFETY: the context is valid for the whole run.
+        let total = unsafe { (*skb).len };
+        if payload > total {
+            return Err(Refusal::Unreadable);
+        }
+        // A SYN takes a sequence number of its own, before the data that may come with it (TCP fast open).
+        let start = sequence.wrapping_add(u32::from(flags & SYN != 0));
+        Ok(Self { skb, start, length: total - payload, flags, payload, header: offset, time: 0 })
+    }
+
+    #[inline(always)]
+    pub fn at(mut self, time: u64) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// Leaves the segment where the programs that go on with it find it. What is read back is the same, but the
+    /// verifier follows it once, instead of once for every form of IP.
+    #[inline(always)]
+    pub fn keep(&self, at_hand: &mut AtHand) {
+        *at_hand = AtHand {
+            time: self.time,
+            start: self.start,
+            length: self.length,
+            payload: self.payload,
+            flags: u32::from(self.flags),
+        };
+        // SAFETY: no instruction at all; the compiler has to believe that memory has changed.
+        unsafe { core::arch::asm!("") };
+    }
+
+    /// The segment that was kept.
+    #[inline(always)]
+    pub fn kept(skb: *mut __sk_buff, at_hand: &AtHand) -> Self {
+        let AtHand { time, start, length, payload, flags } = *at_hand;
+        Self { skb, start, length, flags: flags as u8, payload, header: 0, time }
+    }
+
+    /// Source and destination port in one word, in host order.
+    #[inline(always)]
+    pub fn ports(&self) -> Option<u64> {
+        Some(u64::from(u32::from_be_bytes(load::<4>(self.skb, self.header)?)))
+    }
+
+    /// Loads `length` bytes (1 to `most`) at `at` to `target`.
+    ///
+    /// # Safety
+    /// `target` must have room for `most` bytes.
+    #[inline(always)]
+    pub unsafe fn copy(&self, at: u32, target: *mut u8, length: u32) -> bool {
+        // SAFETY: by the caller.
+        unsafe { bpf_skb_load_bytes(self.skb.cast(), self.payload + at, target.cast(), length) == 0 }
+    }
+}
+
+impl Source for Segment {
+    #[inline(always)]
+    fn start(&self) -> u32 {
+        self.start
+    }
+
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        self.length
+    }
+
+    #[inline(always)]
+    fn time(&self) -> u64 {
+        self.time
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        load::<N>(self.skb, self.payload + at)
+    }
+}
+
+/// Offset of the TCP header behind IPv6 extension headers (RFC 8200, section 4.1).
+#[inline(always)]
+fn skip_extensions(skb: *mut __sk_buff, first: u8) -> Option<u32> {
+    let mut header = first;
+    let mut offset = IPV6_HEADER;
+    for _ in 0..MAX_EXTENSIONS {
+        if header == TCP {
+            return Some(offset);
+        }
+        let [next, length] = load::<2>(skb, offset)?;
+        offset += match header {
+            0 | 43 | 60 => (u32::from(length) + 1) * 8,
+            44 => 8,
+            51 => (u32::from(length) + 2) * 4,
+            _ => return None,
+        };
+        header = next;
+    }
+    None
+}

@@ -1,0 +1,473 @@
+//! The `cgroup_skb` programs: every packet of every socket, both ways.
+//!
+//! [`entry`] does the usual case in one run: a segment that is next in order, with few frames. What is rare goes on
+//! in programs of its own by tail calls, so that the usual case stays small.
+
+use aya_ebpf::bindings::{__sk_buff, bpf_sock};
+use aya_ebpf::helpers::generated::{
+    bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_sk_fullsock, bpf_tail_call,
+};
+use aya_ebpf::macros::cgroup_skb;
+use aya_ebpf::programs::SkBuffContext;
+use core::ptr::from_ref;
+use observer_ebpf::connection::{Connection, Half, announced};
+use observer_ebpf::loss::Loss;
+use observer_ebpf::record::{Close, Direction, Role};
+use observer_ebpf::walker::{Shared, Walk, What, phase, step_frames, step_outside};
+
+use crate::PASS;
+use crate::emit::{Bytes, Emitter};
+use crate::hold;
+use crate::hold::{behind, handshake_name, settle_start};
+use crate::maps::{CONNECTIONS, EGRESS, INGRESS, Next, count, half, locked};
+use crate::segment::{FIN, RST, Refusal, SYN, Segment};
+
+const LISTEN: u32 = 10;
+const TCP: u32 = 6;
+
+/// Frames walked in the first run and in each further one. 8 cover any single call; 33 runs (the kernel's limit of
+/// tail calls) of 40 cover the 64 KiB segment of 50-byte frames.
+const WALK_FIRST: u32 = 8;
+const WALK_MORE: u32 = 40;
+/// Steps outside of frames in one run. They are bytes of a preface or PROXY header, or heads of a trial.
+const OPEN: u32 = 16;
+
+/// Every program of the file: attribute, name, and the call that it is.
+macro_rules! programs {
+    ($($(#[$doc:meta])* $hook:ident $name:ident = $body:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[cgroup_skb($hook)]
+            #[inline(always)]
+            pub fn $name(context: SkBuffContext) -> i32 {
+                let body: fn(*mut __sk_buff) = $body;
+                body(context.skb.skb);
+                PASS
+            }
+        )*
+    };
+}
+
+programs! {
+    ingress ingress = |skb| entry(skb, Direction::Ingress);
+    ingress ingress_walk = |skb| frames(skb, Direction::Ingress);
+    ingress ingress_open = |skb| outside(skb, Direction::Ingress);
+    ingress ingress_announce = |skb| announce(skb, Direction::Ingress, Direction::Ingress);
+    ingress ingress_store = |skb| store(skb, Direction::Ingress);
+    ingress ingress_drain = |skb| drain::<false>(skb, Direction::Ingress, Direction::Ingress);
+    ingress ingress_drain_open = |skb| drain::<true>(skb, Direction::Ingress, Direction::Ingress);
+    egress egress = |skb| entry(skb, Direction::Egress);
+    egress egress_walk = |skb| frames(skb, Direction::Egress);
+    egress egress_open = |skb| outside(skb, Direction::Egress);
+    egress egress_announce = |skb| announce(skb, Direction::Egress, Direction::Egress);
+    egress egress_store = |skb| store(skb, Direction::Egress);
+    egress egress_drain = |skb| drain::<false>(skb, Direction::Egress, Direction::Egress);
+    egress egress_drain_open = |skb| drain::<true>(skb, Direction::Egress, Direction::Egress);
+    /// Data of the handshake waits while the first answer leaves.
+    egress egress_cross = |skb| drain::<false>(skb, Direction::Ingress, Direction::Egress);
+    egress egress_cross_open = |skb| drain::<true>(skb, Direction::Ingress, Direction::Egress);
+    egress egress_cross_announce = |skb| announce(skb, Direction::Ingress, Direction::Egress);
+}
+
+/// Goes on with another program of the hook. Returns only if the kernel's limit of tail calls is reached.
+#[inline(always)]
+pub fn go_on(skb: *mut __sk_buff, hook: Direction, next: Next) {
+    let programs = match hook {
+        Direction::Ingress => from_ref(&INGRESS),
+        Direction::Egress => from_ref(&EGRESS).cast(),
+    };
+    // SAFETY: the context and the map are valid.
+    unsafe { bpf_tail_call(skb.cast(), programs.cast_mut().cast(), next as u32) };
+}
+
+/// The same with a number that was kept.
+#[inline(always)]
+fn resume(skb: *mut __sk_buff, hook: Direction, next: u32) {
+    let programs = match hook {
+        Direction::Ingress => from_ref(&INGRESS),
+        Direction::Egress => from_ref(&EGRESS).cast(),
+    };
+    // SAFETY: the context and the map are valid.
+    unsafe { bpf_tail_call(skb.cast(), programs.cast_mut().cast(), next) };
+}
+
+/// The socket of the packet; null where it has none.
+#[inline(always)]
+fn socket(skb: *mut __sk_buff) -> *mut bpf_sock {
+    // SAFETY: the context is valid for the whole run.
+    unsafe { (*skb).__bindgen_anon_2.sk }
+}
+
+#[inline(always)]
+fn entry(skb: *mut __sk_buff, direction: Direction) {
+    let sk = socket(skb);
+    if sk.is_null() {
+        return;
+    }
+    let connection = CONNECTIONS.get(sk.cast());
+    if connection.is_null() {
+        return first_sight(skb, sk, direction);
+    }
+    // SAFETY: storage lives as long as the run. `settled` goes from 0 to 1 once; reading it early costs nothing.
+    if unsafe { (*connection).shared.settled } != 0 {
+        return;
+    }
+    let segment = match Segment::parse(skb) {
+        Ok(segment) => segment,
+        Err(Refusal::NotTcp) => return,
+        Err(Refusal::Unreadable) => return count(Loss::UnreadableSegment),
+    };
+    // Data that came with the handshake goes before the answer to it. Nothing else leaves something ready for
+    // another hook, so the unlocked look is enough.
+    // SAFETY: as above.
+    let crossing = matches!(direction, Direction::Egress) && unsafe { (*connection).halves[0].ready } != 0;
+    if crossing && claim(connection, Direction::Ingress) {
+        go_on(skb, Direction::Egress, Next::Cross);
+        unclaim(connection, Direction::Ingress);
+    }
+    if segment.length == 0 && segment.flags & (FIN | SYN | RST) == 0 {
+        return;
+    }
+    packet(skb, connection, direction, segment);
+}
+
+/// A packet with something to walk, or that changes the connection.
+#[inline(always)]
+fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: Segment) {
+    if !claim(connection, direction) {
+        if segment.flags & RST == 0 {
+            go_on(skb, direction, Next::Store);
+        }
+        return;
+    }
+    // SAFETY: the clock has no preconditions.
+    let segment = segment.at(unsafe { bpf_ktime_get_ns() });
+    // SAFETY: the claim is held, so this half is this run's alone but for what is under the lock.
+    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &mut (*connection).shared) };
+    segment.keep(&mut half.at_hand);
+    let segment = Segment::kept(skb, &half.at_hand);
+    let emitter = Emitter::new(skb, connection, direction);
+    if half.walk.phase == phase::NEW {
+        half.walk = match (segment.flags & SYN != 0, shared.joined) {
+            (true, 0) => Walk::from_start(segment.start),
+            _ => Walk::joined(segment.start),
+        };
+        half.top = segment.start;
+    }
+    if segment.flags & RST != 0 {
+        // A socket that the kernel watches for us tells its end itself. For others, a forged reset must not end
+        // the calls: it has to stand exactly where the stream does.
+        // SAFETY: written before the first packet.
+        if unsafe { (*connection).watched } == 0 && (segment.start == half.top || direction as u8 == 1) {
+            emitter.closed(&mut half.walk, segment.time, Close::Reset);
+        }
+        release(skb, connection, direction, direction, 0);
+        return;
+    }
+    settle_start(&mut half.walk, segment.start);
+    if half.walk.needs_order() && !behind(half.walk.next, segment.start) {
+        unclaim(connection, direction);
+        go_on(skb, direction, Next::Store);
+        return;
+    }
+    // SAFETY: storage lives as long as the run.
+    if unsafe { (*connection).announced } == announced::FAILED {
+        // SAFETY: as above.
+        unsafe { (*connection).announced = announced::NO };
+    }
+    let went = walk::<_, WALK_FIRST>(half, shared, &segment, &emitter);
+    carry_on(skb, connection, direction, &segment, went);
+}
+
+/// How a run over some of a source ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Went {
+    /// Everything is walked.
+    Done,
+    /// There are more frames, or what is no frame.
+    Frames,
+    Outside,
+    /// The connection has to be told of first.
+    Unannounced,
+}
+
+/// Ends the segment, or goes on with it in the program that is right for it.
+#[inline(always)]
+fn carry_on(
+    skb: *mut __sk_buff,
+    connection: *mut Connection,
+    direction: Direction,
+    segment: &Segment,
+    went: Went,
+) {
+    if went as u32 != Went::Done as u32 {
+        // SAFETY: the claim is held.
+        let half = unsafe { half(&mut (*connection).halves, direction) };
+        let next = match went {
+            Went::Unannounced => {
+                half.resume = if half.walk.in_frames() { Next::Walk } else { Next::Open } as u32;
+                Next::Announce
+            }
+            Went::Frames => Next::Walk,
+            _ => Next::Open,
+        };
+        go_on(skb, direction, next);
+        // No run is left for the rest of the segment.
+        Emitter::new(skb, connection, direction).gap(&mut half.walk, segment, Loss::TooManyFrames);
+        half.walk.lose(segment.start.wrapping_add(segment.length));
+    }
+    finish(skb, connection, direction, segment);
+}
+
+/// The segment has been walked.
+#[inline(always)]
+fn finish(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: &Segment) {
+    // SAFETY: the claim is held.
+    let half = unsafe { half(&mut (*connection).halves, direction) };
+    let end = segment.start.wrapping_add(segment.length);
+    if behind(end, half.top) {
+        half.top = end;
+    }
+    if segment.flags & FIN != 0 && half.finished == 0 {
+        half.finished = 1;
+        Emitter::new(skb, connection, direction).closed(&mut half.walk, segment.time, Close::Fin);
+    }
+    release(skb, connection, direction, direction, 0);
+}
+
+/// Steps through the frames of the source, `MOST` at most. The claim is held.
+#[inline(always)]
+pub fn walk<B: Bytes, const MOST: u32>(half: &mut Half, shared: &mut Shared, source: &B, emitter: &Emitter) -> Went {
+    for _ in 0..MOST {
+        if !half.walk.in_frames() {
+            return Went::Outside;
+        }
+        if emitter.announced() == announced::NO {
+            return Went::Unannounced;
+        }
+        half.tell = step_frames(&mut half.walk, shared, emitter.direction, source);
+        forget();
+        match half.tell.what {
+            What::Done => return Went::Done,
+            What::Nothing => {}
+            What::Protocol => emitter.set_announced(announced::NO),
+            _ => emitter.tell(half, shared, source),
+        }
+        forget();
+    }
+    Went::Frames
+}
+
+/// Steps through what is no frame, `MOST` at most. The claim is held.
+#[inline(always)]
+pub fn pass<B: Bytes, const MOST: u32>(half: &mut Half, shared: &mut Shared, source: &B, emitter: &Emitter) -> Went {
+    for _ in 0..MOST {
+        if half.walk.in_frames() {
+            return Went::Frames;
+        }
+        half.tell = step_outside(&mut half.walk, shared, emitter.direction, source);
+        forget();
+        match half.tell.what {
+            What::Done => return Went::Done,
+            What::Protocol => {
+                emitter.set_announced(announced::NO);
+                return Went::Unannounced;
+            }
+            What::Gap => emitter.gap(&mut half.walk, source, Loss::ImplausibleFrame),
+            What::Reopen => emitter.reopen_other(),
+            _ => {}
+        }
+        forget();
+    }
+    Went::Outside
+}
+
+/// What a step knew must be forgotten: otherwise the compiler threads the ways through several steps into one
+/// another, and the verifier has to follow each of their combinations.
+#[inline(always)]
+fn forget() {
+    // SAFETY: no instruction at all.
+    unsafe { core::arch::asm!("") };
+}
+
+/// Goes on with the frames of a segment that `entry` could not finish. The claim is held.
+#[inline(always)]
+fn frames(skb: *mut __sk_buff, direction: Direction) {
+    let connection = connection(skb);
+    if connection.is_null() {
+        return;
+    }
+    // SAFETY: the claim is held.
+    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &mut (*connection).shared) };
+    let segment = Segment::kept(skb, &half.at_hand);
+    let emitter = Emitter::new(skb, connection, direction);
+    let went = walk::<_, WALK_MORE>(half, shared, &segment, &emitter);
+    carry_on(skb, connection, direction, &segment, went);
+}
+
+/// The same with what is no frame.
+#[inline(always)]
+fn outside(skb: *mut __sk_buff, direction: Direction) {
+    let connection = connection(skb);
+    if connection.is_null() {
+        return;
+    }
+    // SAFETY: the claim is held.
+    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &mut (*connection).shared) };
+    let segment = Segment::kept(skb, &half.at_hand);
+    let emitter = Emitter::new(skb, connection, direction);
+    let went = pass::<_, OPEN>(half, shared, &segment, &emitter);
+    carry_on(skb, connection, direction, &segment, went);
+}
+
+/// The storage of the packet's socket; null where it has none.
+#[inline(always)]
+fn connection(skb: *mut __sk_buff) -> *mut Connection {
+    let sk = socket(skb);
+    if sk.is_null() { core::ptr::null_mut() } else { CONNECTIONS.get(sk.cast()) }
+}
+
+/// Tells of the connection and goes back. The claim is held.
+#[inline(always)]
+fn announce(skb: *mut __sk_buff, direction: Direction, hook: Direction) {
+    let connection = connection(skb);
+    if connection.is_null() {
+        return;
+    }
+    // SAFETY: the claim is held.
+    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &(*connection).shared) };
+    let emitter = Emitter::new(skb, connection, direction);
+    // SAFETY: the clock has no preconditions.
+    let told = emitter.announce(&mut half.walk, shared, unsafe { bpf_ktime_get_ns() });
+    emitter.set_announced(if told { announced::YES } else { announced::FAILED });
+    resume(skb, hook, half.resume);
+    half.walk.lose(half.walk.next);
+    unclaim(connection, direction);
+}
+
+/// The segment has to wait. The claim is not held.
+#[inline(always)]
+fn store(skb: *mut __sk_buff, direction: Direction) {
+    let connection = connection(skb);
+    if connection.is_null() {
+        return;
+    }
+    let Ok(segment) = Segment::parse(skb) else { return };
+    // SAFETY: the clock has no preconditions.
+    let segment = segment.at(unsafe { bpf_ktime_get_ns() });
+    if hold::store(skb, connection, direction, &segment) {
+        go_on(skb, direction, Next::Drain);
+        unclaim(connection, direction);
+    }
+}
+
+#[inline(always)]
+fn drain<const OUTSIDE: bool>(skb: *mut __sk_buff, direction: Direction, hook: Direction) {
+    let connection = connection(skb);
+    if !connection.is_null() {
+        hold::drain::<OUTSIDE>(skb, connection, direction, hook);
+    }
+}
+
+#[inline(always)]
+fn claim(connection: *mut Connection, direction: Direction) -> bool {
+    locked(connection, |halves| {
+        let half = half(halves, direction);
+        let free = half.busy == 0;
+        if free {
+            half.busy = 1;
+        }
+        free
+    })
+}
+
+#[inline(always)]
+fn unclaim(connection: *mut Connection, direction: Direction) {
+    locked(connection, |halves| half(halves, direction).busy = 0);
+}
+
+/// Gives the claim back, unless something became ready that was not among `seen`: then that is walked first.
+/// Where ingress was drained before an answer leaves, the answer's own turn comes now.
+#[inline(always)]
+pub fn release(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, hook: Direction, seen: u64) {
+    let free = locked(connection, |halves| {
+        let half = half(halves, direction);
+        let free = half.ready == seen;
+        if free {
+            half.busy = 0;
+        }
+        free
+    });
+    let crossed = direction as u8 != hook as u8;
+    if !free {
+        go_on(skb, hook, if crossed { Next::Cross } else { Next::Drain });
+        unclaim(connection, direction);
+    }
+    if crossed {
+        go_on(skb, hook, Next::Entry);
+    }
+}
+
+/// A socket without storage: not TCP, a connection older than the observer, or one that begins.
+#[inline(always)]
+fn first_sight(skb: *mut __sk_buff, sk: *mut bpf_sock, direction: Direction) {
+    // SAFETY: not null; the kernel answers null for anything but a full socket.
+    let full = unsafe { bpf_sk_fullsock(sk) };
+    if full.is_null() {
+        return;
+    }
+    // SAFETY: not null, valid for the whole run.
+    if unsafe { (*full).protocol } != TCP {
+        return;
+    }
+    let Ok(segment) = Segment::parse(skb) else { return };
+    // SAFETY: as above.
+    if unsafe { (*full).state } == LISTEN {
+        if matches!(direction, Direction::Ingress) && segment.length > 0 {
+            // SAFETY: the clock has no preconditions.
+            let segment = segment.at(unsafe { bpf_ktime_get_ns() });
+            if let Some(name) = name_of(skb, &segment) {
+                hold::store_handshake(name, &segment);
+            }
+        }
+        return;
+    }
+    let begins = segment.flags & SYN != 0;
+    if segment.length == 0 && !begins {
+        return;
+    }
+    let connection = CONNECTIONS.get_or_make(full.cast());
+    if connection.is_null() {
+        count(Loss::NoMemory);
+        return;
+    }
+    // SAFETY: storage lives as long as the run. Two CPUs may come here at once for one old socket; they write the
+    // same values.
+    unsafe {
+        let cookie = bpf_get_socket_cookie(skb.cast());
+        (*connection).cookie = cookie;
+        (*connection).hold = cookie;
+        if begins {
+            (*connection).role = Role::Active as u8;
+        } else {
+            (*connection).shared.joined = 1;
+        }
+    }
+    go_on(skb, direction, Next::Entry);
+}
+
+/// The name under which data of an unfinished handshake is kept, from the packet's own addresses.
+#[inline(always)]
+fn name_of(skb: *mut __sk_buff, segment: &Segment) -> Option<u64> {
+    let [version] = crate::segment::load::<1>(skb, 0)?;
+    let ports = segment.ports()?;
+    if version >> 4 == 4 {
+        let [remote, local] = crate::segment::words::<2>(skb, 12)?;
+        let mapped = |address| [0, 0, 0xffff_u32.to_be(), address];
+        return Some(handshake_name(mapped(local), mapped(remote), ports));
+    }
+    let [a, b, c, d] = crate::segment::words::<4>(skb, 8)?;
+    let [e, f, g, h] = crate::segment::words::<4>(skb, 24)?;
+    Some(handshake_name([e, f, g, h], [a, b, c, d], ports))
+}

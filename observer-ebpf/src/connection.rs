@@ -1,0 +1,137 @@
+//! What the kernel remembers of a socket, in the socket's own storage, and of segments that have to wait.
+
+use crate::record::Direction;
+use crate::walker::{Shared, Tell, Walk};
+
+/// The kernel's spin lock, known to its verifier by this very name and size; userspace never touches it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct bpf_spin_lock {
+    pub val: u32,
+}
+
+/// The segment that a run is walking, for the programs that go on with it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct AtHand {
+    pub time: u64,
+    /// Sequence number of its first payload byte.
+    pub start: u32,
+    pub length: u32,
+    /// Where its payload begins in the packet.
+    pub payload: u32,
+    /// TCP flags.
+    pub flags: u32,
+}
+
+/// One direction of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Half {
+    pub walk: Walk,
+    pub at_hand: AtHand,
+    /// Slots whose segments are stored and wait to be walked. Under the lock.
+    pub ready: u64,
+    /// Next free slot; back to 0 when nothing waits. Under the lock.
+    pub used: u32,
+    /// Segments that have their slots but are not stored yet. Under the lock.
+    pub storing: u16,
+    /// 1: a program run is walking this direction; another one must hand its segment over. Under the lock.
+    pub busy: u8,
+    /// 1: the end of this direction has been told.
+    pub finished: u8,
+    /// End of the furthest segment that was in order: where a reset has to stand to be believed.
+    pub top: u32,
+    /// Program to go on with after the announcement.
+    pub resume: u32,
+    /// What the last step found. In memory, because the verifier then knows nothing of it, and so follows what is
+    /// done with it once instead of once for every way that led to it.
+    pub tell: Tell,
+    pub reserved: u32,
+}
+
+pub mod announced {
+    pub const NO: u8 = 0;
+    pub const YES: u8 = 1;
+    /// The ring was full; tried again with the next packet.
+    pub const FAILED: u8 = 2;
+}
+
+/// One socket.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Connection {
+    pub cookie: u64,
+    /// Key of the segments held for this socket.
+    pub hold: u64,
+    pub lock: bpf_spin_lock,
+    pub shared: Shared,
+    /// A [`Role`](crate::record::Role).
+    pub role: u8,
+    /// Whether its `Socket` record, with the present protocol, has reached the ring: one of [`announced`].
+    pub announced: u8,
+    /// 1: the kernel tells the state changes of this socket, so its end needs no guessing.
+    pub watched: u8,
+    pub reserved: [u8; 5],
+    pub halves: [Half; 2],
+}
+
+const _: () = assert!(size_of::<Half>() == 152);
+const _: () = assert!(size_of::<Connection>() == 336);
+
+/// A segment is held in slots of this many bytes.
+pub const HELD_BYTES: usize = 4096;
+/// Slots of one direction: 256 KiB of waiting full segments, or 64 small ones. A loss on a connection that carries
+/// calls has seldom more than ten segments behind it; bodies do not wait, whatever their order.
+pub const MAX_HELD_SLOTS: u32 = 64;
+/// Slots of all connections: 16 MiB at most, allocated when used.
+pub const MAX_HELD: usize = 4096;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct HeldKey {
+    /// `Connection::hold`.
+    pub hold: u64,
+    /// Slot; for egress, [`MAX_HELD_SLOTS`] is added.
+    pub slot: u32,
+    pub reserved: u32,
+}
+
+impl HeldKey {
+    #[must_use]
+    #[inline(always)]
+    pub fn new(hold: u64, direction: Direction, slot: u32) -> Self {
+        let slot = match direction {
+            Direction::Ingress => slot,
+            Direction::Egress => slot + MAX_HELD_SLOTS,
+        };
+        Self { hold, slot, reserved: 0 }
+    }
+}
+
+/// A segment, or a part of one, that came before its turn.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Held {
+    pub time: u64,
+    pub start: u32,
+    pub length: u32,
+    /// 1: the direction ends behind it.
+    pub fin: u32,
+    /// On the first part: how many parts the segment has.
+    pub parts: u32,
+    pub bytes: [u8; HELD_BYTES],
+}
+
+const _: () = assert!(size_of::<Held>() == 24 + HELD_BYTES);
+
+/// Who made a socket; copied by the kernel from a listening socket to those that are accepted from it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Owner {
+    /// Thread group.
+    pub process: u32,
+    pub command: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Owner>() == 20);

@@ -1,0 +1,675 @@
+//! The frame walker: follows one direction of a connection through its segments, from frame head to frame head,
+//! and says what is worth telling. Bodies are skipped by arithmetic, never read.
+//!
+//! One code for both worlds: the kernel programs compile it over packets, `observer replay` and the tests over
+//! slices. It takes one small [`step`] at a time because a kernel program must be shown to end; the caller loops.
+//!
+//! A position is a TCP sequence number, and all that is remembered between segments is the [`Walk`]. A segment that
+//! lies wholly before `Walk::next` (sent again, or the inside of a skipped body) is of no interest, in whatever
+//! order it comes; only one that begins behind `next` has to wait until the hole before it is filled. The caller
+//! sees to that.
+
+pub mod head;
+mod opening;
+
+use crate::loss::Loss;
+use crate::record::{
+    ACK, CONTINUATION, DATA, DataCount, Direction, END_HEADERS, END_STREAM, GOAWAY, HEADERS, MAX_HEADER_BLOCK,
+    MAX_PIECE, PUSH_PROMISE, Protocol, RST_STREAM, SETTINGS, delivered_length,
+};
+use head::{HEAD, Head};
+use opening::{Opening, judge, preface_byte};
+
+pub use opening::PREFACE;
+
+/// Bytes of one direction, in order, as far as they are at hand.
+pub trait Source {
+    /// Sequence number of the first byte.
+    fn start(&self) -> u32;
+    fn length(&self) -> u32;
+    /// When they were seen, nanoseconds.
+    fn time(&self) -> u64;
+    /// `N` bytes at offset `at`; `None` only if they cannot be read although `at + N <= length()`.
+    fn load<const N: usize>(&self, at: u32) -> Option<[u8; N]>;
+
+    #[inline(always)]
+    fn end(&self) -> u32 {
+        self.start().wrapping_add(self.length())
+    }
+}
+
+/// What a step found, for the caller to tell. A flat struct instead of an enum with fields, so that a kernel
+/// program has one path for all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Tell {
+    pub what: What,
+    /// [`Record::frame_type`](crate::record::Record), or what [`Kind`](crate::record::Kind) wants there.
+    pub frame_type: u8,
+    pub flags: u8,
+    pub reserved: u8,
+    pub stream: u32,
+    pub length: u32,
+    /// Where in the frame's payload the piece begins, where in the source, and how long it is.
+    pub offset: u32,
+    pub at: u32,
+    pub piece: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum What {
+    /// Call [`step`] again.
+    #[default]
+    Nothing = 0,
+    /// The source is exhausted.
+    Done = 1,
+    /// `Shared::protocol` has changed.
+    Protocol = 2,
+    /// `piece` bytes of a frame's payload.
+    Frame = 3,
+    /// DATA counts that must be told now; with `END_STREAM` in `flags`, a DATA frame ended `stream`.
+    Data = 4,
+    /// The place was lost; `frame_type` is the [`Loss`].
+    Gap = 5,
+    /// HTTP/1 was left for HTTP/2 (h2c): the other direction goes to [`phase::REOPEN`].
+    Reopen = 6,
+}
+
+impl Tell {
+    const NOTHING: Self = Self {
+        what: What::Nothing,
+        frame_type: 0,
+        flags: 0,
+        reserved: 0,
+        stream: 0,
+        length: 0,
+        offset: 0,
+        at: 0,
+        piece: 0,
+    };
+    const DONE: Self = Self { what: What::Done, ..Self::NOTHING };
+    const PROTOCOL: Self = Self { what: What::Protocol, ..Self::NOTHING };
+
+    #[inline(always)]
+    fn gap(loss: Loss) -> Self {
+        Self { what: What::Gap, frame_type: loss as u8, ..Self::NOTHING }
+    }
+}
+
+/// Where in the stream a direction is.
+pub mod phase {
+    /// Storage that nobody has set up yet.
+    pub const NEW: u8 = 0;
+    /// Before the first byte of the connection, or in its first nine.
+    pub const OPENING: u8 = 1;
+    pub const PREFACE: u8 = 2;
+    pub const PROXY_LINE: u8 = 3;
+    pub const PROXY_BINARY: u8 = 4;
+    /// At a frame boundary, or inside a frame head that was cut.
+    pub const HEAD: u8 = 5;
+    /// Inside the payload of a frame that is told.
+    pub const PAYLOAD: u8 = 6;
+    /// Somewhere; the start of a segment may be a frame boundary.
+    pub const SEARCH: u8 = 7;
+    /// At what would be a frame boundary if the search was right.
+    pub const TRIAL: u8 = 8;
+    /// In the status of an HTTP/1 response: 101 changes everything.
+    pub const STATUS: u8 = 9;
+    /// In the rest of a 101 response.
+    pub const UPGRADE: u8 = 10;
+    /// Nothing more to learn here, unless the other direction says otherwise.
+    pub const IGNORE: u8 = 11;
+    /// The other direction said otherwise: the next segment is the first of an HTTP/2 connection.
+    pub const REOPEN: u8 = 12;
+}
+
+/// The walker's place in one direction.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Walk {
+    /// When `data` began to count.
+    pub data_since: u64,
+    /// DATA bytes seen and not told yet.
+    pub data: DataCount,
+    /// The next byte that has to be looked at.
+    pub next: u32,
+    /// Number of the next record of this direction.
+    pub sequence: u32,
+    /// The frame that `next` is in: length, stream, how much of it is told in all, how much was.
+    pub length: u32,
+    pub stream: u32,
+    pub deliver: u32,
+    pub offset: u32,
+    /// Header bytes of the open block so far.
+    pub block: u32,
+    /// Where the trial began.
+    pub trial: u32,
+    /// Segments that were searched in vain, saturating.
+    pub attempts: u16,
+    pub frame_type: u8,
+    pub flags: u8,
+    /// One of [`phase`].
+    pub phase: u8,
+    /// Bytes of `head` that are there (in other phases: how far a pattern has matched).
+    pub held: u8,
+    /// Evidence for the trial, see [`Walk::convinced`].
+    pub score: u8,
+    /// Frames of the trial that were not DATA.
+    pub control: u8,
+    pub head: [u8; HEAD],
+    /// Keeps the type free of padding, as all of the ABI is.
+    pub reserved: [u8; 7],
+}
+
+const _: () = assert!(size_of::<Walk>() == 72);
+
+/// What both directions of a connection know together.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Shared {
+    /// A [`Protocol`].
+    pub protocol: u8,
+    /// 1: this can never become HTTP/2; packets need not be looked at any more.
+    pub settled: u8,
+    /// 1: joined in the middle.
+    pub joined: u8,
+    /// Direction that carries requests, plus 1; 0: not known.
+    pub requests: u8,
+}
+
+impl Shared {
+    #[inline(always)]
+    fn is_http2(&self) -> bool {
+        self.protocol == Protocol::Http2 as u8
+    }
+}
+
+/// In vain searched segments, after which a joined connection that shows no sign of HTTP/2 is given up. A busy
+/// HTTP/2 connection starts a segment at a frame boundary much more often than once in so many.
+pub const MAX_ATTEMPTS: u16 = 512;
+/// A joined connection whose segments begin like TLS or HTTP/1 is given up after fewer.
+const MAX_ATTEMPTS_NAMED: u16 = 8;
+/// DATA of one stream is told at least this often, in bytes and in time, so that counters of long streams move.
+const MAX_DATA_UNTOLD: u32 = 1 << 20;
+const MAX_DATA_AGE: u64 = 1_000_000_000;
+const HEAD_LENGTH: u32 = 9;
+/// Longest PROXY line (its specification, section 2.1).
+const MAX_PROXY_LINE: u8 = 107;
+
+impl Walk {
+    /// A direction that is seen from its first byte.
+    #[must_use]
+    #[inline(always)]
+    pub fn from_start(next: u32) -> Self {
+        Self { next, phase: phase::OPENING, ..Self::default() }
+    }
+
+    /// A direction that is older than the observer.
+    #[must_use]
+    #[inline(always)]
+    pub fn joined(next: u32) -> Self {
+        Self { next, phase: phase::SEARCH, ..Self::default() }
+    }
+
+    /// The place is lost; the next segment is searched for a boundary. The caller tells the gap.
+    #[inline(always)]
+    pub fn lose(&mut self, next: u32) {
+        self.next = next;
+        self.phase = phase::SEARCH;
+        self.held = 0;
+        self.score = 0;
+        self.control = 0;
+    }
+
+    /// Whether the place is known by frames.
+    #[must_use]
+    #[inline(always)]
+    pub fn in_frames(&self) -> bool {
+        self.phase == phase::HEAD || self.phase == phase::PAYLOAD
+    }
+
+    /// The DATA count has been told.
+    #[inline(always)]
+    pub fn data_told(&mut self, time: u64) {
+        self.data.bytes = 0;
+        self.data_since = time;
+    }
+
+    /// Whether a hole before a segment matters: while searching, any place is as good as another.
+    #[must_use]
+    #[inline(always)]
+    pub fn needs_order(&self) -> bool {
+        !matches!(self.phase, phase::SEARCH | phase::TRIAL | phase::IGNORE)
+    }
+
+    /// Three things must agree: chained heads, and an end that falls together with the end of a segment. One of
+    /// the heads must be other than DATA, which has the weakest head. Where the other direction is known to
+    /// be HTTP/2, two will do.
+    #[inline(always)]
+    fn convinced(&self, shared: &Shared) -> bool {
+        let enough = if shared.is_http2() { 2 } else { 3 };
+        self.score >= enough && (self.control > 0 || shared.is_http2())
+    }
+}
+
+/// One step of `walk` in `source`. Needs `source.start() <= walk.next`.
+#[inline(always)]
+pub fn step<S: Source>(walk: &mut Walk, shared: &mut Shared, direction: Direction, source: &S) -> Tell {
+    if walk.in_frames() {
+        step_frames(walk, shared, direction, source)
+    } else {
+        step_outside(walk, shared, direction, source)
+    }
+}
+
+/// [`step`] for a walk that is in step with the frames.
+#[inline(always)]
+pub fn step_frames<S: Source>(
+    walk: &mut Walk,
+    shared: &mut Shared,
+    direction: Direction,
+    source: &S,
+) -> Tell {
+    let at = walk.next.wrapping_sub(source.start());
+    let length = source.length();
+    if at >= length {
+        return Tell::DONE;
+    }
+    if walk.phase == phase::PAYLOAD {
+        return payload(walk, at, length - at);
+    }
+    at_head(walk, shared, direction, source, at, length - at)
+}
+
+/// [`step`] for a walk that is not: before the first frame, searching, or done with the connection.
+#[inline(always)]
+pub fn step_outside<S: Source>(
+    walk: &mut Walk,
+    shared: &mut Shared,
+    direction: Direction,
+    source: &S,
+) -> Tell {
+    let at = walk.next.wrapping_sub(source.start());
+    let length = source.length();
+    if at >= length {
+        if at == length && walk.phase == phase::TRIAL {
+            return landed(walk, shared, source);
+        }
+        return Tell::DONE;
+    }
+    match walk.phase {
+        phase::SEARCH | phase::TRIAL => search(walk, shared, source, at, length - at),
+        phase::IGNORE => {
+            walk.next = source.end();
+            Tell::DONE
+        }
+        phase::OPENING => open(walk, shared, source, at, length - at),
+        _ => before_frames(walk, shared, direction, source, at),
+    }
+}
+
+/// The nine bytes at `at`, in one piece or byte by byte over several steps; `None`: not complete yet (then `next`
+/// has moved). With the bytes comes how far `next` has to move behind them.
+#[inline(always)]
+fn take_head<S: Source>(walk: &mut Walk, source: &S, at: u32, left: u32) -> Option<([u8; HEAD], u32)> {
+    if walk.held == 0 && left >= HEAD_LENGTH {
+        return Some((source.load::<HEAD>(at)?, HEAD_LENGTH));
+    }
+    let [byte] = source.load::<1>(at)?;
+    let held = walk.held as usize;
+    if held < HEAD - 1 {
+        walk.head[held] = byte;
+        walk.held += 1;
+        walk.next = walk.next.wrapping_add(1);
+        return None;
+    }
+    walk.head[HEAD - 1] = byte;
+    Some((walk.head, 1))
+}
+
+#[inline(always)]
+fn at_head<S: Source>(
+    walk: &mut Walk,
+    shared: &mut Shared,
+    direction: Direction,
+    source: &S,
+    at: u32,
+    left: u32,
+) -> Tell {
+    let Some((bytes, taken)) = take_head(walk, source, at, left) else {
+        return Tell::NOTHING;
+    };
+    let head = Head::decode(bytes);
+    let in_step = if shared.joined == 0 { head.allowed() } else { head.plausible() };
+    if !in_step {
+        if !shared.is_http2() {
+            return settle(walk, shared, Protocol::Other, source);
+        }
+        walk.lose(source.end());
+        return Tell::gap(Loss::ImplausibleFrame);
+    }
+    let stream = head.stream();
+    if head.frame_type == DATA && walk.data.stream != stream && walk.data.bytes > 0 {
+        // The other stream's count goes first; the next step comes back to this very head.
+        return Tell { what: What::Data, ..Tell::NOTHING };
+    }
+    walk.held = 0;
+    walk.next = walk.next.wrapping_add(taken);
+    match head.frame_type {
+        DATA => data(walk, shared, direction, source.time(), head),
+        HEADERS | PUSH_PROMISE | CONTINUATION | SETTINGS | RST_STREAM | GOAWAY => frame(walk, head, at + taken, left - taken),
+        _ => {
+            walk.next = walk.next.wrapping_add(head.length);
+            Tell::NOTHING
+        }
+    }
+}
+
+#[inline(always)]
+fn data(walk: &mut Walk, shared: &Shared, direction: Direction, time: u64, head: Head) -> Tell {
+    walk.next = walk.next.wrapping_add(head.length);
+    let stream = head.stream();
+    if walk.data.bytes == 0 {
+        walk.data.stream = stream;
+        walk.data_since = time;
+    }
+    // Lengths have 24 bits, and whatever exceeds `MAX_DATA_UNTOLD` is told: this cannot overflow.
+    walk.data.bytes = walk.data.bytes.wrapping_add(head.length);
+    // The end of a request tells nothing about its call; the end of a response may be the end of the call.
+    let ends = head.flags & END_STREAM != 0 && shared.requests != direction as u8 + 1;
+    let old = time.wrapping_sub(walk.data_since) > MAX_DATA_AGE;
+    if ends || walk.data.bytes >= MAX_DATA_UNTOLD || old {
+        let (stream, flags) = if ends { (stream, END_STREAM) } else { (0, 0) };
+        return Tell { what: What::Data, flags, stream, ..Tell::NOTHING };
+    }
+    Tell::NOTHING
+}
+
+/// Begins to tell the frame whose head was just taken.
+#[inline(always)]
+fn frame(walk: &mut Walk, head: Head, at: u32, left: u32) -> Tell {
+    walk.length = head.length;
+    walk.stream = head.stream();
+    walk.frame_type = head.frame_type;
+    walk.flags = head.flags;
+    walk.offset = 0;
+    walk.deliver = delivered_length(head.frame_type, head.length);
+    if head.frame_type == SETTINGS && head.flags & ACK != 0 {
+        walk.next = walk.next.wrapping_add(head.length);
+        return Tell::NOTHING;
+    }
+    if matches!(head.frame_type, HEADERS | PUSH_PROMISE | CONTINUATION) {
+        let before = if head.frame_type == CONTINUATION { walk.block } else { 0 };
+        walk.block = before.saturating_add(head.length);
+        if before > MAX_HEADER_BLOCK && head.flags & END_HEADERS == 0 {
+            walk.next = walk.next.wrapping_add(head.length);
+            return Tell::NOTHING;
+        }
+        if walk.block > MAX_HEADER_BLOCK {
+            walk.deliver = 0;
+        }
+    }
+    walk.phase = phase::PAYLOAD;
+    if left == 0 && walk.deliver > 0 {
+        return Tell::NOTHING;
+    }
+    payload(walk, at, left)
+}
+
+#[inline(always)]
+fn payload(walk: &mut Walk, at: u32, left: u32) -> Tell {
+    let offset = walk.offset;
+    let missing = walk.deliver.wrapping_sub(offset);
+    let mut piece = if missing < left { missing } else { left };
+    if piece > MAX_PIECE {
+        piece = MAX_PIECE;
+    }
+    walk.offset = offset.wrapping_add(piece);
+    walk.next = walk.next.wrapping_add(piece);
+    if piece == missing {
+        walk.next = walk.next.wrapping_add(walk.length.wrapping_sub(walk.deliver));
+        walk.phase = phase::HEAD;
+    }
+    Tell {
+        what: What::Frame,
+        frame_type: walk.frame_type,
+        flags: walk.flags,
+        reserved: 0,
+        stream: walk.stream,
+        length: walk.length,
+        offset,
+        at,
+        piece,
+    }
+}
+
+/// SEARCH and TRIAL: the stream was joined in the middle, or the place was lost.
+#[inline(always)]
+fn search<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, left: u32) -> Tell {
+    let searching = walk.phase == phase::SEARCH;
+    if searching && at != 0 {
+        walk.next = source.end();
+        return Tell::DONE;
+    }
+    // A cut head inside a trial is not worth remembering: the next segment is as good a start.
+    let head = if left >= HEAD_LENGTH { source.load::<HEAD>(at) } else { None };
+    let head = match head {
+        Some(bytes) => Head::decode(bytes),
+        None => return failed(walk, shared, source),
+    };
+    if !head.plausible() {
+        return failed(walk, shared, source);
+    }
+    if searching {
+        walk.phase = phase::TRIAL;
+        walk.trial = walk.next;
+        walk.score = 0;
+        walk.control = 0;
+    }
+    walk.held = 0;
+    walk.score = walk.score.saturating_add(1);
+    if head.frame_type != DATA {
+        walk.control = walk.control.saturating_add(1);
+    }
+    if walk.convinced(shared) {
+        return believe(walk, shared, source);
+    }
+    walk.next = walk.next.wrapping_add(HEAD_LENGTH).wrapping_add(head.length);
+    Tell::NOTHING
+}
+
+/// A frame of the trial ends where the segment ends.
+#[inline(always)]
+fn landed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
+    if walk.held != 0 {
+        return Tell::DONE;
+    }
+    walk.held = 1;
+    walk.score = walk.score.saturating_add(1);
+    if walk.convinced(shared) { believe(walk, shared, source) } else { Tell::DONE }
+}
+
+/// The trial has convinced: back to where it began, if that is still at hand, and tell from there.
+#[inline(always)]
+fn believe<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
+    walk.phase = phase::HEAD;
+    walk.held = 0;
+    walk.attempts = 0;
+    if walk.trial.wrapping_sub(source.start()) < source.length() {
+        walk.next = walk.trial;
+    }
+    if shared.is_http2() {
+        return Tell::NOTHING;
+    }
+    shared.protocol = Protocol::Http2 as u8;
+    Tell::PROTOCOL
+}
+
+#[inline(always)]
+fn failed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
+    let from_start = walk.phase == phase::SEARCH;
+    walk.lose(source.end());
+    walk.attempts = walk.attempts.saturating_add(1);
+    if shared.is_http2() {
+        return Tell::DONE;
+    }
+    // What a segment of an old connection begins with is a hint at best; it names the connection when it is
+    // given up.
+    let mut protocol = Protocol::Other;
+    if from_start && source.length() >= HEAD_LENGTH {
+        if let Some(bytes) = source.load::<HEAD>(0) {
+            protocol = hint(bytes);
+        }
+    }
+    let limit = if protocol as u8 == Protocol::Other as u8 { MAX_ATTEMPTS } else { MAX_ATTEMPTS_NAMED };
+    if walk.attempts >= limit { settle(walk, shared, protocol, source) } else { Tell::DONE }
+}
+
+/// The protocol whose segments begin like this.
+#[inline(always)]
+fn hint(bytes: [u8; HEAD]) -> Protocol {
+    if let [0x14..=0x17, 3, 0..=4, ..] = bytes {
+        return Protocol::Tls;
+    }
+    match judge(bytes, HEAD_LENGTH) {
+        Opening::Http1Request | Opening::Http1Response => Protocol::Http1,
+        _ => Protocol::Other,
+    }
+}
+
+/// The connection is not HTTP/2, for good.
+#[inline(always)]
+fn settle<S: Source>(walk: &mut Walk, shared: &mut Shared, protocol: Protocol, source: &S) -> Tell {
+    walk.phase = phase::IGNORE;
+    walk.next = source.end();
+    shared.settled = 1;
+    shared.protocol = protocol as u8;
+    Tell::PROTOCOL
+}
+
+/// The phases between the first nine bytes of a connection and its first frame: byte by byte, for they are rare
+/// and short.
+#[inline(always)]
+fn before_frames<S: Source>(
+    walk: &mut Walk,
+    shared: &mut Shared,
+    direction: Direction,
+    source: &S,
+    at: u32,
+) -> Tell {
+    let Some([byte]) = source.load::<1>(at) else {
+        return settle(walk, shared, Protocol::Other, source);
+    };
+    walk.next = walk.next.wrapping_add(1);
+    match walk.phase {
+        phase::PREFACE => preface(walk, shared, direction, source, byte),
+        phase::PROXY_LINE => {
+            walk.held += 1;
+            if byte == b'\n' {
+                walk.held = 0;
+                walk.phase = phase::OPENING;
+            } else if walk.held > MAX_PROXY_LINE {
+                return settle(walk, shared, Protocol::Other, source);
+            }
+            Tell::NOTHING
+        }
+        phase::PROXY_BINARY => {
+            walk.held += 1;
+            // Bytes 14 and 15 of the head are the length of what follows it.
+            walk.length = (walk.length << 8 | u32::from(byte)) & 0xffff;
+            if walk.held == 16 {
+                walk.held = 0;
+                walk.phase = phase::OPENING;
+                walk.next = walk.next.wrapping_add(walk.length);
+            }
+            Tell::NOTHING
+        }
+        phase::STATUS => {
+            // "101" at 9 to 11 of "HTTP/1.1 101 Switching Protocols".
+            let expected = if walk.held == 10 { b'0' } else { b'1' };
+            if byte != expected {
+                return settle(walk, shared, Protocol::Http1, source);
+            }
+            walk.held += 1;
+            if walk.held == 12 {
+                walk.held = 0;
+                walk.phase = phase::UPGRADE;
+            }
+            Tell::NOTHING
+        }
+        _ => {
+            let expected = if walk.held & 1 == 0 { b'\r' } else { b'\n' };
+            walk.held = match byte {
+                b if b == expected => walk.held + 1,
+                b'\r' => 1,
+                _ => 0,
+            };
+            if walk.held < 4 {
+                return Tell::NOTHING;
+            }
+            walk.held = 0;
+            walk.phase = phase::HEAD;
+            Tell { what: What::Reopen, ..Tell::NOTHING }
+        }
+    }
+}
+
+#[inline(always)]
+fn preface<S: Source>(walk: &mut Walk, shared: &mut Shared, direction: Direction, source: &S, byte: u8) -> Tell {
+    if byte != preface_byte(u32::from(walk.held)) {
+        return settle(walk, shared, Protocol::Other, source);
+    }
+    walk.held += 1;
+    if (walk.held as usize) < PREFACE.len() {
+        return Tell::NOTHING;
+    }
+    walk.held = 0;
+    walk.phase = phase::HEAD;
+    shared.protocol = Protocol::Http2 as u8;
+    shared.requests = direction as u8 + 1;
+    Tell::PROTOCOL
+}
+
+#[inline(always)]
+fn open<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, left: u32) -> Tell {
+    let (bytes, taken) = match take_head(walk, source, at, left) {
+        Some(taken) => taken,
+        None if walk.held >= 4 => (walk.head, 0),
+        None => return Tell::NOTHING,
+    };
+    let held = if taken == 0 { u32::from(walk.held) } else { HEAD_LENGTH };
+    let opening = judge(bytes, held);
+    if opening == Opening::Incomplete || (opening == Opening::Http1Response && held < HEAD_LENGTH) {
+        return Tell::NOTHING;
+    }
+    if opening == Opening::Settings {
+        // A server that speaks first: the nine bytes are a frame head, which is taken again.
+        walk.phase = phase::HEAD;
+        return Tell::NOTHING;
+    }
+    walk.next = walk.next.wrapping_add(taken);
+    walk.length = 0;
+    // All that goes on from here has been told by nine bytes.
+    walk.held = HEAD_LENGTH as u8;
+    walk.phase = match opening {
+        Opening::Preface => phase::PREFACE,
+        Opening::ProxyLine => phase::PROXY_LINE,
+        Opening::ProxyBinary => phase::PROXY_BINARY,
+        Opening::Http1Response if shared.protocol == Protocol::Http1 as u8 => phase::STATUS,
+        Opening::Http1Request if !shared.is_http2() => {
+            walk.next = source.end();
+            walk.phase = phase::IGNORE;
+            shared.protocol = Protocol::Http1 as u8;
+            return Tell::PROTOCOL;
+        }
+        _ if shared.is_http2() => {
+            walk.lose(source.end());
+            return Tell::gap(Loss::ImplausibleFrame);
+        }
+        Opening::Tls => return settle(walk, shared, Protocol::Tls, source),
+        Opening::Http1Response => return settle(walk, shared, Protocol::Http1, source),
+        _ => return settle(walk, shared, Protocol::Other, source),
+    };
+    Tell::NOTHING
+}

@@ -1,0 +1,209 @@
+//! The kernel side, seen from the daemon: loading the programs, attaching them, and taking them away again.
+//!
+//! Everything is held by file descriptors of this process: when it ends, however it ends, the kernel detaches the
+//! programs and frees the maps. Nothing is pinned.
+
+mod cgroup;
+mod ring;
+
+use aya::maps::{Array, HashMap, MapData, ProgramArray, RingBuf};
+use aya::programs::{
+    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, ProgramError, ProgramFd, SockOps,
+};
+use aya::{Ebpf, EbpfLoader};
+use observer_ebpf::connection::{Held, HeldKey};
+use observer_ebpf::loss::Loss;
+
+pub use cgroup::{CgroupError, Root};
+pub use ring::Ring;
+
+/// Where the tail calls of a hook go; the order is that of `Next` in the programs.
+const INGRESS: [&str; 7] = [
+    "ingress",
+    "ingress_walk",
+    "ingress_open",
+    "ingress_announce",
+    "ingress_store",
+    "ingress_drain",
+    "ingress_drain_open",
+];
+const EGRESS: [&str; 10] = [
+    "egress",
+    "egress_walk",
+    "egress_open",
+    "egress_announce",
+    "egress_store",
+    "egress_drain",
+    "egress_drain_open",
+    "egress_cross",
+    "egress_cross_open",
+    "egress_cross_announce",
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error(
+        "this binary was built without kernel programs; build it with `cargo xtask build`, which says what is missing"
+    )]
+    NoObject,
+    #[error("the kernel object speaks version {found} of the record format, this daemon {expected}; rebuild both")]
+    Version { found: u32, expected: u32 },
+    #[error("the kernel object cannot be loaded: {0}")]
+    Load(#[from] aya::EbpfError),
+    #[error("the kernel object lacks {0}; it does not belong to this daemon")]
+    Missing(&'static str),
+    #[error("the kernel refuses program {name}: {source}")]
+    Program { name: &'static str, source: Box<ProgramError> },
+    #[error("map {name}: {source}")]
+    Map { name: &'static str, source: Box<aya::maps::MapError> },
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+}
+
+/// What can be set before the programs are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Size of the ring buffer: a power of two, and a multiple of the page size.
+    pub ring_bytes: u32,
+}
+
+/// Loaded and attached programs. Dropping it detaches them.
+pub struct Probe {
+    /// Held for the programs and links in it.
+    ebpf: Ebpf,
+    /// An array of programs is emptied when the last descriptor of it is closed.
+    _tail_calls: [ProgramArray<MapData>; 2],
+    losses: Array<MapData, u64>,
+    held: HashMap<MapData, HeldKeyBytes, HeldBytes>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Probe").finish_non_exhaustive()
+    }
+}
+
+/// The two types as the map interface wants them: plain bytes.
+type HeldKeyBytes = [u8; size_of::<HeldKey>()];
+type HeldBytes = [u8; size_of::<Held>()];
+
+impl Probe {
+    /// Loads the programs of `object` and attaches them at `root`.
+    pub fn attach(object: &[u8], root: &Root, options: Options) -> Result<(Self, Ring), ProbeError> {
+        if object.is_empty() {
+            return Err(ProbeError::NoObject);
+        }
+        let wake_up_at = u64::from(options.ring_bytes / 2);
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries("RECORDS", options.ring_bytes)
+            .override_global("WAKE_UP_AT", &wake_up_at, true)
+            .load(object)?;
+        let tail_calls = [
+            tail_calls(&mut ebpf, "INGRESS", &INGRESS)?,
+            tail_calls(&mut ebpf, "EGRESS", &EGRESS)?,
+        ];
+        let ring = Ring::new(map::<RingBuf<MapData>>(&mut ebpf, "RECORDS")?);
+        let losses = map(&mut ebpf, "LOSSES")?;
+        let held = map(&mut ebpf, "HELD")?;
+        attach(&mut ebpf, root)?;
+        Ok((Self { ebpf, _tail_calls: tail_calls, losses, held }, ring))
+    }
+
+    /// How often each loss has happened since the programs were loaded.
+    pub fn losses(&self) -> impl Iterator<Item = (Loss, u64)> + '_ {
+        Loss::ALL.into_iter().map(|loss| (loss, self.losses.get(&u32::from(loss as u8), 0).unwrap_or(0)))
+    }
+
+    /// Frees what is still held for a connection that has ended.
+    pub fn forget(&mut self, is_gone: impl Fn(u64) -> bool) {
+        let keys: Vec<HeldKeyBytes> = self.held.keys().filter_map(Result::ok).collect();
+        for key in keys {
+            let (hold, _) = key.split_at(size_of::<u64>());
+            let hold = hold.try_into().map_or(0, u64::from_ne_bytes);
+            if is_gone(hold) {
+                // Gone already is as good.
+                let _ = self.held.remove(&key);
+            }
+        }
+    }
+
+    /// Ids of the loaded programs by name, for the kernel's own statistics about them.
+    pub fn programs(&self) -> impl Iterator<Item = (&str, u64, std::time::Duration)> {
+        self.ebpf.programs().filter_map(|(name, program)| {
+            let info = program.info().ok()?;
+            Some((name, info.run_count(), info.run_time()))
+        })
+    }
+}
+
+fn map<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, ProbeError> {
+    let map = ebpf.take_map(name).ok_or(ProbeError::Missing(name))?;
+    M::try_from(map).map_err(|source| ProbeError::Map { name, source: Box::new(source) })
+}
+
+fn tail_calls(
+    ebpf: &mut Ebpf,
+    array: &'static str,
+    names: &[&'static str],
+) -> Result<ProgramArray<MapData>, ProbeError> {
+    let mut programs: ProgramArray<MapData> = map(ebpf, array)?;
+    for (index, name) in (0..).zip(names) {
+        let fd = load_skb(ebpf, name)?;
+        programs
+            .set(index, &fd, 0)
+            .map_err(|source| ProbeError::Map { name: array, source: Box::new(source) })?;
+    }
+    Ok(programs)
+}
+
+fn load_skb(ebpf: &mut Ebpf, name: &'static str) -> Result<ProgramFd, ProbeError> {
+    let refused = |source| ProbeError::Program { name, source: Box::new(source) };
+    let program: &mut CgroupSkb = program(ebpf, name)?;
+    program.load().map_err(refused)?;
+    eprintln!("{name} {:?}", program.info().map(|i| i.verified_instruction_count()));
+    program.fd().and_then(ProgramFd::try_clone_error).map_err(refused)
+}
+
+trait TryCloneError {
+    fn try_clone_error(&self) -> Result<ProgramFd, ProgramError>;
+}
+
+impl TryCloneError for ProgramFd {
+    fn try_clone_error(&self) -> Result<ProgramFd, ProgramError> {
+        self.try_clone().map_err(ProgramError::IOError)
+    }
+}
+
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, ProbeError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let program = ebpf.program_mut(name).ok_or(ProbeError::Missing(name))?;
+    program.try_into().map_err(|source| ProbeError::Program { name, source: Box::new(source) })
+}
+
+/// Attaches everything. The packet programs come first: a connection whose establishment was seen must not have
+/// packets that were not.
+fn attach(ebpf: &mut Ebpf, root: &Root) -> Result<(), ProbeError> {
+    // `Single` without override is what links take; links of several observers stand side by side all the same.
+    let mode = CgroupAttachMode::Single;
+    for (name, kind) in [("ingress", CgroupSkbAttachType::Ingress), ("egress", CgroupSkbAttachType::Egress)] {
+        let skb: &mut CgroupSkb = program(ebpf, name)?;
+        skb.attach(root, kind, mode).map_err(|source| ProbeError::Program { name, source: Box::new(source) })?;
+    }
+    for name in ["released", "created"] {
+        let refused = |source| ProbeError::Program { name, source: Box::new(source) };
+        let sock: &mut CgroupSock = program(ebpf, name)?;
+        sock.load().map_err(refused)?;
+        sock.attach(root, mode).map_err(refused)?;
+    }
+    let name = "established";
+    let refused = |source| ProbeError::Program { name, source: Box::new(source) };
+    let ops: &mut SockOps = program(ebpf, name)?;
+    ops.load().map_err(refused)?;
+    ops.attach(root, mode).map_err(refused)?;
+    Ok(())
+}
