@@ -163,7 +163,6 @@ fn load_skb(ebpf: &mut Ebpf, name: &'static str) -> Result<ProgramFd, ProbeError
     let refused = |source| ProbeError::Program { name, source: Box::new(source) };
     let program: &mut CgroupSkb = program(ebpf, name)?;
     program.load().map_err(refused)?;
-    eprintln!("{name} {:?}", program.info().map(|i| i.verified_instruction_count()));
     program.fd().and_then(ProgramFd::try_clone_error).map_err(refused)
 }
 
