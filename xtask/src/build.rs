@@ -17,6 +17,9 @@ use crate::workspace::{Workspace, cargo};
 /// Tells `observer/build.rs` which object to embed.
 pub const KERNEL_OBJECT: &str = "OBSERVER_KERNEL_OBJECT";
 
+/// Tells tests and benches where the daemon is.
+pub const DAEMON: &str = "OBSERVER_DAEMON";
+
 /// Cargo profile of the kernel programs, in the workspace's Cargo.toml.
 pub const PROFILE: &str = "kernel";
 
@@ -68,12 +71,12 @@ pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBu
     kernel.args(["--bin", "observer"]);
     process::run(kernel.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")))?;
 
-    let linked = build_directory(workspace)
+    let product = build_directory(workspace)
         .join(TARGET)
         .join(PROFILE)
         .join("observer");
     let object = workspace.kernel_object();
-    replace(&linked, &object)?;
+    replace(&product, &object)?;
     println!("kernel object: {}, {} KiB", object.display(), kibibytes(&object)?);
     Ok(object)
 }

@@ -155,9 +155,14 @@ impl Toolchain {
             Kind::Debian => {
                 // The cargo that runs xtask, so that one cargo reads the lockfile; only the compiler differs.
                 // Its release is a stable one and the BPF intrinsics are not stable: hence the bootstrap switch.
-                let mut command = process::command(cargo());
+                let mut command = match subcommand {
+                    // Cargo would find rustup's, and that lints with rustup's compiler.
+                    "clippy" => process::command(self.rustc.with_file_name("cargo-clippy")),
+                    _ => process::command(cargo()),
+                };
                 command
                     .arg(subcommand)
+                    .env("CARGO", cargo())
                     .env("RUSTC", DEBIAN_RUSTC)
                     .env("RUSTC_BOOTSTRAP", "1");
                 command

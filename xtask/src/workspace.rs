@@ -71,6 +71,18 @@ impl Workspace {
             .is_some_and(|declared| !declared["features"][feature].is_null())
     }
 
+    /// Names of the bench targets of `package`.
+    pub fn benches(&self, package: &str) -> Vec<&str> {
+        let targets = self
+            .package(package)
+            .and_then(|declared| declared["targets"].as_array());
+        let benches = targets
+            .into_iter()
+            .flatten()
+            .filter(|target| target["kind"][0] == "bench");
+        benches.filter_map(|target| target["name"].as_str()).collect()
+    }
+
     /// The oldest compiler that may build this workspace, as (major, minor).
     pub fn rust_version(&self) -> Option<(u32, u32)> {
         parse_version(self.package("xtask")?["rust_version"].as_str()?)
