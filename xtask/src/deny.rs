@@ -2,7 +2,7 @@
 //! `deny.toml` says. The vulnerabilities are a database on the network: where it cannot be fetched and no copy
 //! is here, that one check is skipped, aloud.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -35,19 +35,25 @@ pub fn check(workspace: &Workspace) -> Result<bool> {
 
 fn advisories(workspace: &Workspace, program: &Path) -> Result<bool> {
     let mut fetch = deny(workspace, program);
-    let fetched = process::output(fetch.args(["fetch", "db"]));
-    let mut check = deny(workspace, program);
-    check.args(["--offline", "check", "advisories"]);
-    if let Err(error) = fetched {
-        // An older copy is better than none, and there is no telling its absence from other failures.
-        if process::output(&mut check).is_err() {
+    if let Err(error) = process::output(fetch.args(["fetch", "db"])) {
+        if !has_copy() {
             println!("SKIPPED advisories: {}", reason(&format!("{error:#}")));
             return Ok(true);
         }
-        println!("advisories: checked against the copy that was here, which could not be renewed");
-        return Ok(true);
+        println!("advisories: the database could not be renewed; checking against the copy that is here");
     }
-    process::succeeds(&mut check)
+    let mut check = deny(workspace, program);
+    process::succeeds(check.args(["--offline", "check", "advisories"]))
+}
+
+/// Whether an earlier run has fetched the database, to where cargo-deny keeps it.
+fn has_copy() -> bool {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let Some(Ok(copies)) = home.map(|home| home.join("advisory-dbs").read_dir()) else {
+        return false;
+    };
+    copies.flatten().any(|copy| copy.path().join("crates").is_dir())
 }
 
 /// The line that says most of a failed fetch.
