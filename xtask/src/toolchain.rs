@@ -52,6 +52,12 @@ impl Toolchain {
         if let Some(found) = Self::present(workspace, &mut refusals)? {
             return Ok(found);
         }
+        if std::env::var(CHOICE).is_ok_and(|choice| choice == "nightly") {
+            bail!(
+                "{}",
+                advice(&refusals, &anyhow::anyhow!("{CHOICE} allows nothing else"))
+            );
+        }
         if let Err(error) = packages::install(&DEBIAN_PACKAGES, "building the kernel object") {
             bail!("{}", advice(&refusals, &error));
         }
