@@ -1,1 +1,68 @@
-fn main() {}
+//! Every development task, as `cargo xtask COMMAND`: one module per command, and what the commands share. No task
+//! needs anything prepared by hand: what is missing is installed into the target directory, or one sentence
+//! says how to get it.
+
+mod bench;
+mod build;
+mod deny;
+mod linker;
+mod lint;
+mod packages;
+mod privilege;
+mod process;
+mod run;
+mod test;
+mod tidy;
+mod tool;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  build [--debug-programs]    the kernel object and the daemon: one file, target/release/observer;
+                              with --debug-programs the kernel programs log (aya-log)
+  run [-- ARGS]               build, become root by sudo where needed, run the daemon with ARGS
+  test [--unit] [--live] [--fuzz] [-- LIBTEST ARGS]
+                              build, run all tests that this machine can run (or the named parts),
+                              say what was skipped and why
+  lint                        format, clippy, dependencies, tidy
+  tidy                        the project's own rules of structure
+  bench [-- CRITERION ARGS]   what decoding and the kernel programs cost";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<ExitCode> {
+    let Some((command, rest)) = args.split_first() else {
+        bail!("a command is missing.\n\n{USAGE}");
+    };
+    let command = match command.as_str() {
+        "build" => build::command,
+        "run" => run::command,
+        "test" => test::command,
+        "lint" => lint::command,
+        "tidy" => tidy::command,
+        "bench" => bench::command,
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        unknown => bail!("there is no command `{unknown}`.\n\n{USAGE}"),
+    };
+    command(&Workspace::find()?, rest)
+}

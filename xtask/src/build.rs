@@ -1,0 +1,136 @@
+//! `cargo xtask build`: the kernel object first, then the daemon with the object inside.
+//!
+//! The kernel object ends at `kernel/observer.bpf.o` in the target directory; its own build lies in
+//! `kernel-build`, apart from the host's, so that two compilers never fight over one directory. The daemon's build
+//! script gets the object's path by `OBSERVER_KERNEL_OBJECT`.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::linker::Linker;
+use crate::process;
+use crate::toolchain::{TARGET, Toolchain};
+use crate::workspace::{Workspace, cargo};
+
+/// Tells `observer/build.rs` which object to embed.
+pub const KERNEL_OBJECT: &str = "OBSERVER_KERNEL_OBJECT";
+
+/// Tells tests and benches where the daemon is.
+pub const DAEMON: &str = "OBSERVER_DAEMON";
+
+/// Cargo profile of the kernel programs, in the workspace's Cargo.toml.
+pub const PROFILE: &str = "kernel";
+
+/// Whether the kernel programs log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    Release,
+    Debug,
+}
+
+pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let mut programs = Programs::Release;
+    for arg in args {
+        match arg.as_str() {
+            "--debug-programs" => programs = Programs::Debug,
+            other => bail!("`cargo xtask build` knows no `{other}`, only --debug-programs"),
+        }
+    }
+    build(workspace, programs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds both; gives the daemon's path.
+pub fn build(workspace: &Workspace, programs: Programs) -> Result<PathBuf> {
+    let object = kernel_object(workspace, programs)?;
+    let mut build = process::command(cargo());
+    build
+        .args(["build", "--release", "--package", "observer", "--bin", "observer"])
+        .args(locked());
+    process::run(build.current_dir(&workspace.root).env(KERNEL_OBJECT, &object))?;
+    let daemon = workspace.daemon();
+    println!("daemon: {}, {} KiB", daemon.display(), kibibytes(&daemon)?);
+    Ok(daemon)
+}
+
+/// Builds the kernel object; gives its path.
+pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBuf> {
+    let toolchain = Toolchain::find(workspace)?;
+    let linker = Linker::prepare(workspace, &toolchain)?;
+    let mut kernel = kernel_cargo(workspace, &toolchain, "build", programs)?;
+    kernel.env("LD_LIBRARY_PATH", &linker.library_path);
+    // The linker makes BTF of the debug information: types for maps, source lines for the verifier's log.
+    let flags = [
+        format!("-Clinker={}", linker.program.display()),
+        String::from("-Clink-arg=--btf"),
+        // The object is the same wherever it was built, and tells nobody where that was.
+        format!("--remap-path-prefix={}=", workspace.root.display()),
+    ];
+    kernel.args(["--bin", "observer"]);
+    process::run(kernel.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")))?;
+
+    let product = build_directory(workspace)
+        .join(TARGET)
+        .join(PROFILE)
+        .join("observer");
+    let object = workspace.kernel_object();
+    replace(&product, &object)?;
+    println!("kernel object: {}, {} KiB", object.display(), kibibytes(&object)?);
+    Ok(object)
+}
+
+/// A cargo command over the kernel programs, with their features and profile.
+pub fn kernel_cargo(
+    workspace: &Workspace,
+    toolchain: &Toolchain,
+    subcommand: &str,
+    programs: Programs,
+) -> Result<Command> {
+    let mut command = toolchain.cargo(workspace, subcommand);
+    command.args([
+        "--package",
+        "observer-ebpf",
+        "--no-default-features",
+        "--profile",
+        PROFILE,
+    ]);
+    command
+        .arg("--target-dir")
+        .arg(build_directory(workspace))
+        .args(locked());
+    let features = match programs {
+        Programs::Release => "programs",
+        Programs::Debug if workspace.has_feature("observer-ebpf", "log") => "programs,log",
+        Programs::Debug => bail!("observer-ebpf has no feature `log` yet, so its programs cannot log"),
+    };
+    command.args(["--features", features]);
+    Ok(command)
+}
+
+fn build_directory(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("kernel-build")
+}
+
+/// CI builds what was committed, not what a registry has since published.
+pub fn locked() -> Option<&'static str> {
+    std::env::var_os("CI").map(|_| "--locked")
+}
+
+/// Leaves an equal file alone, so that cargo does not build the daemon again for nothing.
+fn replace(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
+    let new = std::fs::read(from).with_context(|| format!("{} was not built", from.display()))?;
+    if std::fs::read(to).is_ok_and(|old| old == new) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(to.parent().context("no directory for the kernel object")?)?;
+    std::fs::write(to, new).with_context(|| format!("{} cannot be written", to.display()))
+}
+
+fn kibibytes(file: &std::path::Path) -> Result<u64> {
+    let length = std::fs::metadata(file)
+        .with_context(|| format!("{} was not built", file.display()))?
+        .len();
+    Ok(length.div_ceil(1024))
+}

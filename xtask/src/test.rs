@@ -1,0 +1,229 @@
+//! `cargo xtask test`: builds, then runs everything that this machine can run, and closes with what was skipped,
+//! why, and one line of sums. What a test could not check is skipped, never passed.
+
+mod fuzz;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
+use crate::workspace::{Workspace, cargo};
+use crate::{privilege, process};
+pub use tally::Tally;
+
+/// Tests append `test<TAB>reason` lines to the file of this name; see `tests/src/skip.rs`.
+const SKIPPED: &str = "OBSERVER_SKIPPED";
+
+/// Which tests to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Beside the code; they need nothing.
+    Unit,
+    /// Crate `tests`: the daemon on this machine's kernel.
+    Live,
+    /// Each fuzz target for some seconds.
+    Fuzz,
+}
+
+pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let (parts, libtest) = parse(args)?;
+    let skips = Skips::begin(workspace)?;
+    let mut tally = Tally::default();
+    let daemon = build::build(workspace, Programs::Release)?;
+    for part in parts {
+        tally += match part {
+            Part::Unit => unit(workspace, &skips, libtest)?,
+            Part::Live => live(workspace, &skips, &daemon, libtest)?,
+            Part::Fuzz => fuzz::smoke(workspace, &skips)?,
+        };
+    }
+    let skipped = skips.read()?;
+    for (test, reason) in &skipped {
+        println!("SKIPPED {test}: {reason}");
+    }
+    tally.skip(skipped.len());
+    // The last line, in the form that tools which read test runs know.
+    println!("{tally}");
+    Ok(if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn parse(args: &[String]) -> Result<(Vec<Part>, &[String])> {
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    let mut parts = Vec::new();
+    for arg in &args[..end] {
+        parts.push(match arg.as_str() {
+            "--unit" => Part::Unit,
+            "--live" => Part::Live,
+            "--fuzz" => Part::Fuzz,
+            other => bail!(
+                "`cargo xtask test` knows --unit, --live, --fuzz and, behind --, libtest's; not `{other}`"
+            ),
+        });
+    }
+    if parts.is_empty() {
+        parts = vec![Part::Unit, Part::Live, Part::Fuzz];
+    }
+    Ok((parts, &args[end..]))
+}
+
+fn unit(workspace: &Workspace, skips: &Skips, libtest: &[String]) -> Result<Tally> {
+    let mut test = cargo_test(workspace, skips);
+    test.args(["--workspace", "--exclude", "tests"]).args(libtest);
+    tally::run("unit tests", &mut test)
+}
+
+fn live(workspace: &Workspace, skips: &Skips, daemon: &PathBuf, libtest: &[String]) -> Result<Tally> {
+    let mut test = cargo_test(workspace, skips);
+    test.args(["--package", "tests"]).env(DAEMON, daemon);
+    if !privilege::is_root() {
+        let Some(sudo) = process::which("sudo") else {
+            return skip_live(test, skips);
+        };
+        // Cargo itself stays who it is, or its files would be root's.
+        let runner = format!("{} --preserve-env", sudo.display());
+        test.env(format!("CARGO_TARGET_{}_RUNNER", host_in_capitals()?), runner);
+    }
+    // One at a time: they share the machine's cgroups and its two clocks, load and loss.
+    test.args(one_at_a_time(libtest));
+    tally::run("live tests", &mut test)
+}
+
+fn one_at_a_time(libtest: &[String]) -> Vec<String> {
+    let mut args = libtest.to_vec();
+    if args.is_empty() {
+        args.push(String::from("--"));
+    }
+    args.push(String::from("--test-threads=1"));
+    args
+}
+
+/// Names every live test as skipped.
+fn skip_live(mut list: Command, skips: &Skips) -> Result<Tally> {
+    let listed = process::output(list.args(["--", "--list", "--format=terse"]))?;
+    let tests: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .collect();
+    for test in &tests {
+        skips.add(test, "it needs root, and there is no sudo here")?;
+    }
+    // The sum counts a skip as one that had passed before.
+    Ok(Tally {
+        passed: tests.len(),
+        ..Tally::default()
+    })
+}
+
+fn cargo_test(workspace: &Workspace, skips: &Skips) -> Command {
+    let mut command = process::command(cargo());
+    command
+        .args(["test", "--no-fail-fast"])
+        .args(build::locked())
+        .current_dir(&workspace.root);
+    command
+        .env(SKIPPED, &skips.file)
+        .env(KERNEL_OBJECT, workspace.kernel_object());
+    command
+}
+
+/// The host's target triple, as cargo spells it in environment variables.
+fn host_in_capitals() -> Result<String> {
+    let about = process::output(process::command("rustc").arg("-vV"))?;
+    let host = about
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("rustc names no host")?;
+    Ok(host.to_uppercase().replace(['-', '.'], "_"))
+}
+
+/// The list of skipped tests: a file, because libtest hides what passing tests print.
+#[derive(Debug)]
+pub struct Skips {
+    file: PathBuf,
+}
+
+impl Skips {
+    fn begin(workspace: &Workspace) -> Result<Self> {
+        let file = workspace.target.join("skipped.txt");
+        std::fs::create_dir_all(&workspace.target)?;
+        std::fs::write(&file, "").with_context(|| format!("{} cannot be written", file.display()))?;
+        Ok(Self { file })
+    }
+
+    pub fn add(&self, test: &str, reason: &str) -> Result<()> {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().append(true).open(&self.file)?;
+        Ok(file.write_all(format!("{test}\t{reason}\n").as_bytes())?)
+    }
+
+    fn read(&self) -> Result<BTreeMap<String, String>> {
+        Ok(reasons(&std::fs::read_to_string(&self.file)?))
+    }
+}
+
+/// One reason for every test, the first that it gave.
+fn reasons(lines: &str) -> BTreeMap<String, String> {
+    let mut reasons = BTreeMap::new();
+    for line in lines.lines() {
+        let (test, reason) = line.split_once('\t').unwrap_or((line, "no reason given"));
+        reasons
+            .entry(test.to_owned())
+            .or_insert_with(|| reason.to_owned());
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn everything_by_default() {
+        assert_eq!(parse(&[]).unwrap().0, [Part::Unit, Part::Live, Part::Fuzz]);
+    }
+
+    #[test]
+    fn one_part_with_a_filter() {
+        let args = words(&["--live", "--", "restart"]);
+        let (parts, libtest) = parse(&args).unwrap();
+        assert_eq!(parts, [Part::Live]);
+        assert_eq!(one_at_a_time(libtest), ["--", "restart", "--test-threads=1"]);
+        assert_eq!(one_at_a_time(&[]), ["--", "--test-threads=1"]);
+    }
+
+    #[test]
+    fn an_unknown_part() {
+        assert!(
+            parse(&words(&["--all"]))
+                .unwrap_err()
+                .to_string()
+                .contains("--all")
+        );
+    }
+
+    #[test]
+    fn a_test_that_skips_twice_counts_once() {
+        let found = reasons("veth_ipv6\tno ip\nveth_ipv6\tno netns\nold_kernel\tno qemu\nbare\n");
+        let found: Vec<(&str, &str)> = found.iter().map(|(test, reason)| (&**test, &**reason)).collect();
+        assert_eq!(
+            found,
+            [
+                ("bare", "no reason given"),
+                ("old_kernel", "no qemu"),
+                ("veth_ipv6", "no ip")
+            ]
+        );
+    }
+}
