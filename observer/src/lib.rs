@@ -1,4 +1,12 @@
-//! The daemon. Modules in the order in which data flows through them.
+//! The daemon. Modules in the order in which data flows through them: records come out of the kernel (`probe`,
+//! `event`), become frames (`http2`), fields (`hpack`) and calls (`rpc`), composed per connection by `session`.
+
+pub mod probe;
 
 pub mod event;
-pub mod probe;
+
+pub mod hpack;
+pub mod http2;
+pub mod rpc;
+
+pub mod session;

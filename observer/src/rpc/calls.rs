@@ -1,0 +1,404 @@
+//! The calls of one connection: what each thing seen does to them.
+
+use super::call::{Call, Head, Phase};
+use super::ended::{RecentlyEnded, Was};
+use super::recognition::{self, Habit, Verdict};
+use super::stream_table::StreamTable;
+use super::{CallEvent, CallLosses, Ended, Fields, Methods, Sender, Status};
+use crate::http2::{ErrorCode, StreamId};
+
+/// Where it all goes.
+#[derive(Debug)]
+pub struct Output<'a> {
+    pub events: &'a mut Vec<CallEvent>,
+    pub losses: &'a mut CallLosses,
+    pub methods: &'a mut Methods,
+}
+
+#[derive(Debug)]
+pub struct Calls {
+    streams: StreamTable,
+    ended: RecentlyEnded,
+    /// Every stream opened with this id or a higher one was seen being opened. `None`: none for certain.
+    seen_from: Option<StreamId>,
+    /// The highest stream seen being opened.
+    highest: StreamId,
+    /// The server processes no stream above.
+    last_processed: StreamId,
+    /// How often something was lost. A call not known to have lived since then may have ended unseen.
+    losses: u32,
+    habit: Habit,
+}
+
+const NO_STREAM: StreamId = StreamId::new(0);
+
+impl Calls {
+    /// `joined`: streams may have been opened before anything was seen.
+    #[must_use]
+    pub const fn new(joined: bool) -> Self {
+        Self {
+            streams: StreamTable::new(),
+            ended: RecentlyEnded::new(),
+            seen_from: if joined { None } else { Some(NO_STREAM) },
+            highest: NO_STREAM,
+            last_processed: StreamId::new(u32::MAX),
+            losses: 0,
+            habit: Habit {
+                grpc: false,
+                other: false,
+            },
+        }
+    }
+
+    /// Whether a call was recognised as gRPC.
+    #[must_use]
+    pub const fn is_grpc(&self) -> bool {
+        self.habit.grpc
+    }
+
+    /// Streams held, calls or not.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.streams.memory()
+    }
+
+    /// Methods that open streams refer to.
+    pub fn methods(&self) -> impl Iterator<Item = u32> + '_ {
+        self.streams.iter().map(|call| call.method.token())
+    }
+
+    /// A header block from the client.
+    pub fn request(
+        &mut self,
+        stream: StreamId,
+        fields: &Fields,
+        begun: u64,
+        time: u64,
+        output: &mut Output<'_>,
+    ) {
+        if !stream.is_client_initiated() {
+            return;
+        }
+        if let Some(call) = self.streams.get_mut(stream) {
+            call.seen = time;
+            // A response overtook its request. Anything else is trailers of the request, which say nothing.
+            if matches!(call.phase, Phase::Unseen | Phase::UnseenCall) && fields.is_request() {
+                call.request(fields, begun);
+                let is_grpc = call.phase == Phase::UnseenCall;
+                call.phase = Phase::Candidate;
+                let verdict = recognition::request(fields, self.habit, output.methods);
+                self.judge(stream, if is_grpc { Verdict::Grpc } else { verdict }, output);
+                self.highest = self.highest.max(stream);
+            }
+            return;
+        }
+        // Ids only grow: this stream has ended, or was given up. Trailers open nothing.
+        let opens = fields.is_request() || fields.unknown > 0;
+        if !opens || stream <= self.highest || self.ended.contains(stream) {
+            return;
+        }
+        self.make_room(time, output);
+        self.highest = stream;
+        self.seen_from = self.seen_from.or(Some(stream));
+        let mut call = Call::new(stream, Phase::Candidate, time, self.losses);
+        call.request(fields, begun);
+        self.streams.insert(call);
+        self.judge(
+            stream,
+            recognition::request(fields, self.habit, output.methods),
+            output,
+        );
+        if stream > self.last_processed {
+            self.end(stream, Status::Unavailable, time, output);
+        }
+    }
+
+    /// A header block from the server.
+    pub fn response(
+        &mut self,
+        stream: StreamId,
+        fields: &Fields,
+        end_stream: bool,
+        time: u64,
+        output: &mut Output<'_>,
+    ) {
+        if self.streams.get_mut(stream).is_none() {
+            if !self.may_be_unseen(stream) {
+                return;
+            }
+            self.make_room(time, output);
+            self.streams
+                .insert(Call::new(stream, Phase::Unseen, time, self.losses));
+        }
+        let Some(call) = self.streams.get_mut(stream) else {
+            return;
+        };
+        call.seen = time;
+        // Informational: the response is still to come.
+        if !end_stream
+            && fields
+                .http_status
+                .is_some_and(|status| (100..200).contains(&status))
+        {
+            return;
+        }
+        // Without `:status` and behind a loss, the head may have been lost.
+        let lost_since = call.alive_at_loss != self.losses || call.phase == Phase::Unseen;
+        if call.head == Head::Missing && lost_since {
+            call.head = Head::Unknown;
+        }
+        let is_trailers = end_stream && call.head != Head::Missing && fields.http_status.is_none();
+        call.alive_at_loss = self.losses;
+        call.response(fields);
+        let verdict = recognition::response(fields, is_trailers);
+        let status = call.status_of_trailers(fields);
+        if !end_stream {
+            call.early_status = call.early_status.or(fields.grpc_status);
+        }
+        self.judge(stream, verdict, output);
+        if end_stream {
+            self.end_by_answer(stream, status, time, output);
+        }
+    }
+
+    /// DATA from the server ended the stream.
+    pub fn response_end(&mut self, stream: StreamId, time: u64, output: &mut Output<'_>) {
+        let losses = self.losses;
+        let Some(call) = self.streams.get_mut(stream) else {
+            return;
+        };
+        if call.alive_at_loss != losses && call.head == Head::Missing {
+            call.head = Head::Unknown;
+        }
+        let status = call.status_of_data();
+        self.end_by_answer(stream, status, time, output);
+    }
+
+    /// `RST_STREAM`.
+    pub fn reset(
+        &mut self,
+        stream: StreamId,
+        code: ErrorCode,
+        sender: Sender,
+        time: u64,
+        output: &mut Output<'_>,
+    ) {
+        if self.streams.get_mut(stream).is_none() {
+            // A call begun before anything was seen, and reset before its response. NO_ERROR is what follows a
+            // complete response; and no idle stream is ever reset.
+            let is_late = code == ErrorCode::NoError || self.seen_from.is_some_and(|from| stream >= from);
+            if is_late || !self.habit.is_grpc_alone() || !self.may_be_unseen(stream) {
+                return;
+            }
+            self.make_room(time, output);
+            self.streams
+                .insert(Call::new(stream, Phase::UnseenCall, time, self.losses));
+        }
+        let Some(call) = self.streams.get_mut(stream) else {
+            return;
+        };
+        let status = call.status_of_reset(code, sender, time);
+        self.end_by_answer(stream, status, time, output);
+    }
+
+    /// GOAWAY from the server. The client's speaks of streams that the server opens, and there are none.
+    pub fn go_away(&mut self, last: StreamId, time: u64, output: &mut Output<'_>) {
+        self.last_processed = self.last_processed.min(last);
+        // From above, and each end is found at once.
+        while let Some(stream) = self.streams.last().filter(|&stream| stream > self.last_processed) {
+            self.end(stream, Status::Unavailable, time, output);
+        }
+    }
+
+    /// The connection is gone.
+    pub fn close(&mut self, time: u64, output: &mut Output<'_>) {
+        while let Some(stream) = self.streams.last() {
+            let losses = self.losses;
+            let call = self
+                .streams
+                .get_mut(stream)
+                .filter(|call| call.alive_at_loss != losses);
+            output.losses.doubtful_calls += u32::from(call.is_some());
+            let status = if call.is_some() {
+                Status::Unobserved
+            } else {
+                Status::Unavailable
+            };
+            self.end(stream, status, time, output);
+        }
+    }
+
+    /// DATA of one stream.
+    pub fn data(&mut self, stream: StreamId, sender: Sender, bytes: u32, time: u64, output: &mut Output<'_>) {
+        let bytes = u64::from(bytes);
+        let (request, response) = match sender {
+            Sender::Client => (bytes, 0),
+            Sender::Server => (0, bytes),
+        };
+        if let Some(call) = self.streams.get_mut(stream) {
+            call.seen = time;
+            call.request_bytes = call.request_bytes.saturating_add(request);
+            call.response_bytes = call.response_bytes.saturating_add(response);
+            if response > 0 {
+                call.answered = true;
+                call.alive_at_loss = self.losses;
+            }
+            return;
+        }
+        match self.ended.find(stream) {
+            Some(Was::Call(method)) => output.events.push(CallEvent::Bytes {
+                method,
+                request,
+                response,
+            }),
+            Some(Was::NoCall) => {}
+            None => output.losses.unattributed_bytes = output.losses.unattributed_bytes.saturating_add(bytes),
+        }
+    }
+
+    /// Something was lost: what is open may have ended. `openings`: what is not known may have begun, too.
+    pub fn lose(&mut self, openings: bool) {
+        self.losses = self.losses.wrapping_add(1);
+        if openings {
+            self.seen_from = None;
+            self.highest = NO_STREAM;
+        }
+    }
+
+    /// Gives up calls of which nothing was seen for `idle`, and tells bytes of those that go on.
+    pub fn expire(&mut self, time: u64, idle: u64, output: &mut Output<'_>) {
+        for stream in time
+            .checked_sub(idle)
+            .map_or_else(Vec::new, |limit| self.streams.idle_since(limit))
+        {
+            output.losses.idle_calls += 1;
+            self.end(stream, Status::Unobserved, time, output);
+        }
+        for call in self
+            .streams
+            .iter_mut()
+            .filter(|call| call.phase == Phase::Recognised)
+        {
+            let (request, response) = (
+                std::mem::take(&mut call.request_bytes),
+                std::mem::take(&mut call.response_bytes),
+            );
+            if request + response > 0 {
+                output.events.push(CallEvent::Bytes {
+                    method: call.method,
+                    request,
+                    response,
+                });
+            }
+        }
+        self.streams.release();
+    }
+
+    /// Whether a stream not held may have been opened unseen (or, which happens, its response came first).
+    fn may_be_unseen(&self, stream: StreamId) -> bool {
+        let unseen = stream > self.highest || self.seen_from.is_none_or(|from| stream < from);
+        stream.is_client_initiated() && unseen && !self.ended.contains(stream)
+    }
+
+    /// Applies what was found out about a stream.
+    fn judge(&mut self, stream: StreamId, verdict: Verdict, output: &mut Output<'_>) {
+        let Some(call) = self.streams.get_mut(stream) else {
+            return;
+        };
+        match (call.phase, verdict) {
+            (Phase::Candidate, Verdict::Grpc) => {
+                call.phase = Phase::Recognised;
+                self.habit.grpc = true;
+                output.methods.tell(call.method);
+                output.events.push(CallEvent::Started {
+                    stream,
+                    method: call.method,
+                    time: call.started,
+                });
+            }
+            (Phase::Unseen, Verdict::Grpc) => {
+                call.phase = Phase::UnseenCall;
+                self.habit.grpc = true;
+            }
+            (Phase::Candidate | Phase::Unseen, Verdict::Foreign | Verdict::GrpcWeb) => {
+                call.phase = Phase::Foreign;
+                self.habit.other = true;
+                match verdict {
+                    Verdict::GrpcWeb => output.losses.grpc_web_requests += 1,
+                    _ => output.losses.non_grpc_requests += 1,
+                }
+            }
+            // What is known of a request is not undone by its response: a proxy may answer in its place.
+            _ => {}
+        }
+    }
+
+    /// An end that says something; where it could not be understood, that is counted.
+    fn end_by_answer(&mut self, stream: StreamId, status: Status, time: u64, output: &mut Output<'_>) {
+        let is_call = self
+            .streams
+            .get_mut(stream)
+            .is_some_and(|call| matches!(call.phase, Phase::Recognised | Phase::UnseenCall));
+        if is_call && status == Status::Unobserved {
+            output.losses.unknown_statuses += 1;
+        }
+        self.end(stream, status, time, output);
+    }
+
+    fn end(&mut self, stream: StreamId, status: Status, time: u64, output: &mut Output<'_>) {
+        let Some(mut call) = self.streams.remove(stream) else {
+            return;
+        };
+        // A response without request on a connection that carries nothing but gRPC.
+        if call.phase == Phase::Unseen && self.habit.is_grpc_alone() {
+            call.phase = Phase::UnseenCall;
+        }
+        let started = match call.phase {
+            Phase::Recognised => Some(call.started),
+            Phase::UnseenCall => {
+                output.losses.unseen_requests += 1;
+                None
+            }
+            Phase::Candidate | Phase::Unseen => {
+                output.losses.unrecognised_streams += 1;
+                return self.ended.push(stream, Was::NoCall);
+            }
+            Phase::Foreign => return self.ended.push(stream, Was::NoCall),
+        };
+        self.ended.push(stream, Was::Call(call.method));
+        let Call {
+            method,
+            request_bytes,
+            response_bytes,
+            ..
+        } = call;
+        output.events.push(CallEvent::Ended(Ended {
+            stream,
+            method,
+            status,
+            started,
+            ended: time,
+            request_bytes,
+            response_bytes,
+        }));
+    }
+
+    /// Where all room is taken, the longest idle eighth goes: one by one would cost a search for each new call.
+    fn make_room(&mut self, time: u64, output: &mut Output<'_>) {
+        if !self.streams.is_full() {
+            return;
+        }
+        let mut idle = self.streams.idle_since(self.streams.idle_eighth());
+        idle.truncate(super::MAX_STREAMS / 8);
+        for stream in idle {
+            output.losses.evicted_calls += 1;
+            self.end(stream, Status::Unobserved, time, output);
+        }
+    }
+}
