@@ -1,5 +1,6 @@
 //! The daemon. Modules in the order in which data flows through them: records come out of the kernel (`probe`,
-//! `event`), become frames (`http2`), fields (`hpack`) and calls (`rpc`), composed per connection by `session`.
+//! `event`), become frames (`http2`), fields (`hpack`) and calls (`rpc`), composed per connection by `session`, get
+//! a name (`attribution`), are counted (`metrics`) and served (`endpoint`).
 
 pub mod probe;
 
@@ -10,3 +11,5 @@ pub mod http2;
 pub mod rpc;
 
 pub mod session;
+
+pub mod metrics;
