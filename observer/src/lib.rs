@@ -1,1 +1,3 @@
 //! The daemon. Modules in the order in which data flows through them.
+
+pub mod attribution;
