@@ -16,7 +16,7 @@ pub struct Pod {
     pub namespace: String,
     pub name: String,
     pub labels: BTreeMap<String, String>,
-    /// Deployment, StatefulSet, DaemonSet, CronJob or Job.
+    /// `Deployment`, `StatefulSet`, `DaemonSet`, `CronJob` or `Job`.
     pub workload: String,
     pub containers: Vec<Container>,
     pub addresses: Vec<IpAddr>,
@@ -80,14 +80,14 @@ struct Held {
     gone: Option<Instant>,
 }
 
-/// The kubelet's own default is 110, some clouds allow 256, OpenShift tests 500; with those that died lately.
+/// The kubelet's own default is 110, some clouds allow 256, `OpenShift` tests 500; with those that died lately.
 const MAX_PODS: usize = 4096;
 
 /// Kubernetes is tested to 10,000 Services in a cluster; about 500 bytes each.
 const MAX_SERVICES: usize = 20_000;
 
 /// A pod that died still names its last calls, and what is left of it in the kernel.
-const KEEP_GONE: Duration = Duration::from_secs(300);
+const KEEP_GONE: Duration = Duration::from_mins(5);
 
 impl Catalog {
     pub fn coverage(&self) -> Coverage {

@@ -7,7 +7,7 @@ pub struct Identity {
     pub namespace: Box<str>,
     pub pod: Box<str>,
     pub container: Box<str>,
-    /// Deployment, StatefulSet, DaemonSet, Job or CronJob; the unit elsewhere.
+    /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job` or `CronJob`; the unit elsewhere.
     pub workload: Box<str>,
     pub version: Box<str>,
     pub node: Box<str>,

@@ -42,7 +42,7 @@ const MAX_MEMBERS: usize = 4096;
 const MAX_PORTS: usize = 16;
 
 /// A member whose account has gone is reported unhealthy for so long.
-pub const KEEP_GONE: Duration = Duration::from_secs(300);
+pub const KEEP_GONE: Duration = Duration::from_mins(5);
 
 impl Roster {
     pub fn enrol(&mut self, account: Account, identity: &Arc<Identity>, port: Option<u16>, now: Instant) {

@@ -127,11 +127,11 @@ mod tests {
             rule("port", |rule| rule.port = Some(8081)),
             rule("unit", |rule| rule.unit = Some("trust-*.service".to_owned())),
             rule("arguments", |rule| {
-                rule.command_line = Some("*server.py*".to_owned())
+                rule.command_line = Some("*server.py*".to_owned());
             }),
             rule("group", |rule| rule.cgroup = Some("/batch.slice/*".to_owned())),
             rule("label", |rule| {
-                rule.label = Some(("team".to_owned(), "pki*".to_owned()))
+                rule.label = Some(("team".to_owned(), "pki*".to_owned()));
             }),
         ]);
         let check = |subject: Subject<'_>, expected: Option<&str>| {

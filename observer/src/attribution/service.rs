@@ -54,8 +54,8 @@ fn in_pod(facts: &Facts<'_>, pod: &Pod, catalog: &Catalog) -> Identity {
             Source::Workload,
         ),
     ];
-    let named = names.into_iter().find_map(|(name, source)| Some((name?, source)));
-    let (service, source) = named.unwrap_or_else(|| (pod.name.clone(), Source::Pod));
+    let first = names.into_iter().find_map(|(name, source)| Some((name?, source)));
+    let (service, source) = first.unwrap_or_else(|| (pod.name.clone(), Source::Pod));
     let container = pod
         .containers
         .iter()
@@ -103,10 +103,10 @@ fn outside_kubernetes(facts: &Facts<'_>) -> Identity {
         (facts.process, Source::Process),
         (facts.command, Source::Command),
     ];
-    let named = names
+    let first = names
         .into_iter()
         .find_map(|(name, source)| Some((name.filter(|name| !name.is_empty())?, source)));
-    let Some((service, source)) = named else {
+    let Some((service, source)) = first else {
         return Identity::unknown(facts.node);
     };
     Identity {
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn image_tags() {
         let check = |image: &str, expected: Option<&str>| {
-            assert_eq!(image_tag(image).as_deref(), expected, "{image}")
+            assert_eq!(image_tag(image).as_deref(), expected, "{image}");
         };
         check("csca:1.4", Some("1.4"));
         check("registry:5000/marty/csca:1.4@sha256:abcd", Some("1.4"));

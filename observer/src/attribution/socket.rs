@@ -123,7 +123,7 @@ impl Sockets {
     pub fn find(&self, local: Address, remote: Address) -> Option<&Entry> {
         self.entries
             .iter()
-            .find(|entry| entry.local == local && entry.remote == remote && entry.inode != 0)
+            .find(|entry| entry.local == local && entry.remote == remote)
     }
 
     /// The socket that listens at an address, the one bound to that very address before one bound to all.

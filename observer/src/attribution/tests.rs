@@ -104,7 +104,7 @@ fn wait(attribution: &mut Attribution, socket: &Socket) -> Attributed {
     }
     let start = Instant::now();
     loop {
-        for (connection, attributed) in attribution.answers(Instant::now()) {
+        if let Some((connection, attributed)) = attribution.answers(Instant::now()).pop() {
             assert_eq!(connection, CONNECTION);
             return attributed;
         }
@@ -285,7 +285,7 @@ fn a_known_cgroup_is_answered_at_once_and_renewed() {
         attribution.resolve(8, &socket, later),
         Resolution::Known(first.clone())
     );
-    let stale = later + Duration::from_secs(60);
+    let stale = later + Duration::from_mins(1);
     assert_eq!(attribution.resolve(9, &socket, stale), Resolution::Known(first));
     assert_eq!(
         attribution.counts,
@@ -396,7 +396,7 @@ fn a_flood_of_processes_is_refused_not_held() {
     assert!(counts.asked <= MAX_PENDING as u64);
     let start = Instant::now();
     let mut answered = 0;
-    while answered < counts.asked && start.elapsed() < Duration::from_secs(60) {
+    while answered < counts.asked && start.elapsed() < Duration::from_mins(1) {
         answered += attribution.answers(now).len() as u64;
         thread::yield_now();
     }

@@ -60,8 +60,6 @@ impl Place {
 #[derive(Default)]
 struct Walk<'a> {
     previous: [&'a str; 2],
-    /// Inside a `kubepods` folder of the cgroupfs driver, at most one QoS folder deep.
-    kubepods: bool,
     /// Below `user.slice` or in a user's own manager: names there are the user's to choose.
     user: bool,
     ecs: bool,
@@ -74,7 +72,6 @@ impl<'a> Walk<'a> {
         let mut named = false;
         match component {
             "user.slice" => self.user = true,
-            "kubepods" => self.kubepods = true,
             "ecs" => self.ecs = true,
             _ => named = self.name(place, component),
         }
@@ -84,9 +81,9 @@ impl<'a> Walk<'a> {
 
     fn name(&mut self, place: &mut Place, component: &'a str) -> bool {
         let mut named = false;
-        let below_kubepods = self.kubepods
-            && (self.previous[1] == "kubepods"
-                || self.previous[0] == "kubepods" && matches!(self.previous[1], "burstable" | "besteffort"));
+        // The cgroupfs driver's folders: at most one for the quality of service lies between.
+        let below_kubepods = self.previous[1] == "kubepods"
+            || self.previous[0] == "kubepods" && matches!(self.previous[1], "burstable" | "besteffort");
         // A user may name a cgroup of theirs like somebody's pod; the kubelet never puts pods there.
         let pod = PodUid::from_component(component, below_kubepods).filter(|_| !self.user);
         if let Some(pod) = pod {

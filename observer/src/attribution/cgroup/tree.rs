@@ -56,7 +56,7 @@ const MAX_DEPTH: usize = 32;
 const RESCAN_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A cgroup that is gone still names the last calls of what was in it.
-const KEEP_GONE: Duration = Duration::from_secs(300);
+const KEEP_GONE: Duration = Duration::from_mins(5);
 
 impl Tree {
     /// `mount` is `/sys/fs/cgroup`, or what stands for it.

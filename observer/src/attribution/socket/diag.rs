@@ -1,7 +1,7 @@
 //! `NETLINK_SOCK_DIAG`: one request for each address family, answers parsed in place. Needs no privilege; sees the
 //! network namespace of this process.
 //!
-//! The messages are two fixed structures (linux/inet_diag.h), so the parser is here rather than in a crate; the
+//! The messages are two fixed structures (`linux/inet_diag.h`), so the parser is here rather than in a crate; the
 //! socket itself is `netlink-sys`.
 
 use std::io;

@@ -230,7 +230,7 @@ fn a_true_cgroup_of_version_2() {
     assert_eq!(&*identity.service, format!("attribution-{}", std::process::id()));
 }
 
-/// 4,000 processes that exist for a moment each: every one is named.
+/// 200 processes that exist for a moment each: every one is named.
 #[test]
 fn short_lived_clients() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -270,7 +270,7 @@ fn short_lived_clients() {
     let start = Instant::now();
     while open > 0 {
         assert!(
-            start.elapsed() < Duration::from_secs(60),
+            start.elapsed() < Duration::from_mins(1),
             "{open} without an answer"
         );
         count(&mut attribution, &mut open);

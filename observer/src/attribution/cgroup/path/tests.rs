@@ -185,7 +185,7 @@ fn systemd_units() {
 #[test]
 fn the_cgroup_that_accounts_for_all() {
     let check = |path: &str, scope: &str| {
-        assert_eq!(Place::parse(&expand(path)).scope, expand(scope).into(), "{path}")
+        assert_eq!(Place::parse(&expand(path)).scope, expand(scope).into(), "{path}");
     };
     check(
         "/kubepods/burstable/pod{u}/{i}/inner",
