@@ -23,6 +23,8 @@ pub struct Stat {
     pub parent: u32,
     /// User and system time of all its threads, in clock ticks.
     pub cpu_ticks: u64,
+    /// The same of its children that have ended and were waited for, and of theirs.
+    pub children_ticks: u64,
     /// Clock ticks after boot; with the pid it identifies a process.
     pub started: u64,
     pub resident_pages: u64,
@@ -95,6 +97,10 @@ impl Processes {
 }
 
 impl Stat {
+    pub fn cpu_ticks_with_children(&self) -> u64 {
+        self.cpu_ticks.saturating_add(self.children_ticks)
+    }
+
     /// The name may hold blanks and parentheses; nothing behind it can.
     fn parse(text: &str) -> Option<Self> {
         let (before, rest) = text.rsplit_once(')')?;
@@ -106,6 +112,7 @@ impl Stat {
             name: name.into(),
             parent: u32::try_from(field(4)?).ok()?,
             cpu_ticks: field(14)?.saturating_add(field(15)?),
+            children_ticks: field(16)?.saturating_add(field(17)?),
             started: field(22)?,
             resident_pages: field(24)?,
         })
@@ -119,7 +126,7 @@ mod tests {
     use super::*;
 
     const TAIL: &str =
-        " S 1 10 10 0 -1 4194560 500 0 2 0 150 50 0 0 20 0 4 0 12345 1000000 300 18446744073709551615 1";
+        " S 1 10 10 0 -1 4194560 500 0 2 0 150 50 3 4 20 0 4 0 12345 1000000 300 18446744073709551615 1";
 
     #[test]
     fn stat_lines() {
@@ -131,6 +138,7 @@ mod tests {
                     name: name.into(),
                     parent: 1,
                     cpu_ticks: 200,
+                    children_ticks: 7,
                     started: 12345,
                     resident_pages: 300
                 }

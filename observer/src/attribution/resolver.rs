@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
-use observer_ebpf::record::{Role, Socket};
+use observer_ebpf::record::{Protocol, Role, Socket};
 
 use super::catalog::{Catalog, Coverage, Pod};
 use super::cgroup::membership::Membership;
@@ -20,7 +20,7 @@ use super::identity::Identity;
 use super::roster::{Account, Roster};
 use super::rule::{Rules, Subject};
 use super::service::{self, Facts};
-use super::socket::Address;
+use super::socket::{Address, Entry, State};
 
 #[derive(Debug)]
 pub struct Resolver {
@@ -132,6 +132,40 @@ impl Resolver {
             _ => Reach::Socket,
         };
         Some(Found { identity, reach })
+    }
+
+    /// The owner of a socket that was found in a list, asked for at once.
+    pub fn identify_entry(&mut self, entry: &Entry, now: Instant) -> Option<Found> {
+        let mut socket = record(entry);
+        let known = matches!(self.host.tree.path(entry.cgroup, now),
+            Lookup::Found(path) if !self.needs_process(&Place::parse(&path)));
+        if !known && self.host.sees_processes {
+            socket.process = self.host.owners(now).process(entry.inode).unwrap_or(0);
+        }
+        self.identify(&socket, now, true)
+    }
+
+    /// A pod as a whole, not one of its sockets.
+    pub fn identify_pod(&mut self, pod: &Pod) -> Arc<Identity> {
+        let ports: Vec<u16> = pod
+            .containers
+            .iter()
+            .flat_map(|container| &container.ports)
+            .map(|(_, port)| *port)
+            .collect();
+        let subject = Subject {
+            ports: &ports,
+            labels: Some(&pod.labels),
+            ..Subject::default()
+        };
+        let facts = Facts {
+            node: &self.node,
+            configured: self.rules.name(&subject),
+            pod: Some(pod),
+            ..Facts::default()
+        };
+        let identity = service::identify(&facts, &self.catalog());
+        self.intern(identity)
     }
 
     /// A pod or container in the v2 tree is final. A unit is so only where no v1 hierarchy could know better
@@ -313,6 +347,28 @@ pub fn served_port(socket: &Socket) -> Option<u16> {
         Role::Passive => Some(socket.local_port),
         Role::Active => None,
         Role::Unknown => (socket.local_port < socket.remote_port).then_some(socket.local_port),
+    }
+}
+
+/// What the kernel would have told of it.
+fn record(entry: &Entry) -> Socket {
+    let role = if entry.state == State::Listen {
+        Role::Passive
+    } else {
+        Role::Active
+    };
+    Socket {
+        cgroup: entry.cgroup,
+        local: entry.local.ip,
+        remote: entry.remote.ip,
+        local_port: entry.local.port,
+        remote_port: entry.remote.port,
+        process: 0,
+        command: [0; 16],
+        protocol: Protocol::Undecided as u8,
+        role: role as u8,
+        joined: 1,
+        reserved: [0; 5],
     }
 }
 

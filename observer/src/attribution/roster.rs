@@ -56,7 +56,10 @@ impl Roster {
             ports: Vec::new(),
             seen: now,
         });
-        member.identity = Arc::clone(identity);
+        // What it serves names it; its calls to others, made in the same cgroup, do not change that.
+        if port.is_some() || member.ports.is_empty() {
+            member.identity = Arc::clone(identity);
+        }
         member.seen = now;
         if let Some(port) = port
             && !member.ports.contains(&port)

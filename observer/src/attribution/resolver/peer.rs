@@ -1,15 +1,14 @@
 //! The name of whoever is called: a Service or pod of the catalog, a service that listens on this node, else the
 //! address. Name servers are not asked: they would be told of every call.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use observer_ebpf::record::{Protocol, Role, Socket};
+use observer_ebpf::record::Socket;
 
 use super::super::identity::{Identity, Source};
 use super::super::service::{self, Facts};
-use super::super::socket::{Address, Entry, Sockets, State};
+use super::super::socket::{Address, Sockets, State};
 use super::Resolver;
 
 impl Resolver {
@@ -51,9 +50,9 @@ impl Resolver {
             ip: socket.local,
             port: socket.local_port,
         };
-        let here = is_loopback(remote.ip()) || local.ip == remote.ip || serves(sockets, remote, local);
+        let here = remote.ip().is_loopback() || local.ip == remote.ip || serves(sockets, remote, local);
         let listener = *sockets.listener(remote).filter(|_| here)?;
-        let found = self.identify(&as_socket(&listener), now, true)?;
+        let found = self.identify_entry(&listener, now)?;
         let identity = found.identity;
         (identity.source != Source::Unknown).then(|| (*identity.service).into())
     }
@@ -65,25 +64,4 @@ fn serves(sockets: &Sockets, local: Address, remote: Address) -> bool {
         .entries
         .iter()
         .any(|entry| entry.local == local && entry.remote == remote && entry.state != State::Listen)
-}
-
-fn is_loopback(ip: IpAddr) -> bool {
-    ip.is_loopback()
-}
-
-/// A listener as attribution asks for it; its process is not known yet.
-fn as_socket(listener: &Entry) -> Socket {
-    Socket {
-        cgroup: listener.cgroup,
-        local: listener.local.ip,
-        remote: listener.remote.ip,
-        local_port: listener.local.port,
-        remote_port: 0,
-        process: 0,
-        command: [0; 16],
-        protocol: Protocol::Undecided as u8,
-        role: Role::Passive as u8,
-        joined: 0,
-        reserved: [0; 5],
-    }
 }
