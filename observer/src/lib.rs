@@ -12,4 +12,8 @@ pub mod rpc;
 
 pub mod session;
 
+pub mod attribution;
+
 pub mod metrics;
+
+pub mod gauge;

@@ -1,0 +1,210 @@
+//! Whose connection is it: from what the kernel tells of a socket to an [`Identity`]. The pipeline asks once for
+//! each connection and is answered at once for a cgroup or process that is known; everything slow happens on the
+//! resolver's thread. Never on the path of a call.
+//!
+//! Knows nothing of calls and metrics.
+
+pub mod cache;
+pub mod catalog;
+pub mod cgroup;
+pub mod container;
+pub mod container_name;
+pub mod file;
+pub mod glob;
+pub mod host;
+pub mod identity;
+pub mod owner;
+pub mod pod;
+pub mod process;
+pub mod resolver;
+pub mod roster;
+pub mod rule;
+pub mod service;
+pub mod socket;
+pub mod unit;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread;
+use std::time::Instant;
+
+use observer_ebpf::record::{Role, Socket};
+
+use self::cache::{Cache, Hit};
+use self::catalog::Catalog;
+use self::container_name::Runtimes;
+use self::host::Host;
+pub use self::identity::{Identity, Source};
+use self::resolver::Resolver;
+use self::resolver::worker::{self, Answer, Question};
+use self::roster::Roster;
+use self::rule::{Rules, ServiceRule};
+
+/// Where to look and what the configuration says.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub proc: PathBuf,
+    pub cgroups: PathBuf,
+    pub runtimes: Runtimes,
+    pub node: String,
+    pub rules: Vec<ServiceRule>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            proc: "/proc".into(),
+            cgroups: "/sys/fs/cgroup".into(),
+            runtimes: Runtimes::default(),
+            node: String::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// Both halves of the answer for one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attributed {
+    pub identity: Arc<Identity>,
+    /// Name of whom this socket talks to, else its address; empty where this socket was accepted.
+    pub peer: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    Known(Attributed),
+    /// The answer will be among the [`Attribution::answers`], within [`worker::MAX_WAIT`] and a little.
+    Pending,
+}
+
+/// What was attributed and what was not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub cached: u64,
+    pub asked: u64,
+    /// Answered "unknown" because too many questions were open.
+    pub refused: u64,
+    /// Answers in which nothing was known.
+    pub missed: u64,
+}
+
+#[derive(Debug)]
+pub struct Attribution {
+    cache: Cache,
+    questions: SyncSender<Question>,
+    answers: Receiver<Answer>,
+    pending: HashSet<u64>,
+    unknown: Arc<Identity>,
+    pub counts: Counts,
+}
+
+/// Questions under way; about 120 bytes each. A flood of short-lived processes fills this first, and what is above
+/// is named unknown and counted.
+const MAX_PENDING: usize = 8192;
+
+impl Attribution {
+    /// Starts the resolver's thread; it ends when the `Attribution` is dropped.
+    pub fn start(
+        settings: Settings,
+        catalog: Arc<RwLock<Catalog>>,
+        roster: Arc<Mutex<Roster>>,
+    ) -> io::Result<Self> {
+        let Settings {
+            proc,
+            cgroups,
+            runtimes,
+            node,
+            rules,
+        } = settings;
+        let unknown = Arc::new(Identity::unknown(&node));
+        let host = Host::new(&proc, &cgroups);
+        let resolver = Resolver::new(host, Rules::new(rules), runtimes, node, catalog, roster);
+        let (questions, asked) = mpsc::sync_channel(MAX_PENDING);
+        // Bounded by the questions.
+        let (answer, answers) = mpsc::channel();
+        thread::Builder::new()
+            .name("attribution".to_owned())
+            .spawn(move || worker::run(resolver, &asked, &answer))?;
+        Ok(Self {
+            cache: Cache::default(),
+            questions,
+            answers,
+            pending: HashSet::new(),
+            unknown,
+            counts: Counts::default(),
+        })
+    }
+
+    /// `socket.role` should be what the traffic has shown by now, not only what the kernel saw.
+    pub fn resolve(&mut self, connection: u64, socket: &Socket, now: Instant) -> Resolution {
+        let accepted = Role::from_raw(socket.role) == Role::Passive;
+        match self.cache.get(socket, !accepted, now) {
+            Hit::Fresh(known) => {
+                self.counts.cached += 1;
+                return Resolution::Known(known);
+            }
+            Hit::Stale(known) => {
+                self.counts.cached += 1;
+                // Nobody waits for it; if there is no room, the next connection asks again.
+                let _ = self.questions.try_send(Question {
+                    connection: 0,
+                    socket: *socket,
+                    asked: now,
+                });
+                return Resolution::Known(known);
+            }
+            Hit::Missing => {}
+        }
+        if self.pending.contains(&connection) {
+            return Resolution::Pending;
+        }
+        let question = Question {
+            connection,
+            socket: *socket,
+            asked: now,
+        };
+        if self.pending.len() >= MAX_PENDING || self.questions.try_send(question).is_err() {
+            self.counts.refused += 1;
+            let peer = if accepted { "".into() } else { address(socket) };
+            return Resolution::Known(Attributed {
+                identity: Arc::clone(&self.unknown),
+                peer,
+            });
+        }
+        self.counts.asked += 1;
+        self.pending.insert(connection);
+        Resolution::Pending
+    }
+
+    /// Connections that were pending and no longer are. To be asked for in every turn of the pipeline's loop.
+    pub fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)> {
+        let mut ready = Vec::new();
+        while let Ok(answer) = self.answers.try_recv() {
+            self.cache.put(&answer, now);
+            let Answer {
+                connection,
+                identity,
+                peer,
+                ..
+            } = answer;
+            if self.pending.remove(&connection) {
+                self.counts.missed += u64::from(identity.source == Source::Unknown);
+                ready.push((connection, Attributed { identity, peer }));
+            }
+        }
+        ready
+    }
+}
+
+fn address(socket: &Socket) -> Arc<str> {
+    std::net::Ipv6Addr::from(socket.remote)
+        .to_canonical()
+        .to_string()
+        .into()
+}
+
+#[cfg(test)]
+mod tests;

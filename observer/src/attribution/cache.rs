@@ -1,0 +1,178 @@
+//! Identities by cgroup or process, and peers by address, so that a connection of somebody known is answered at
+//! once. No entry is ever wrong for long: each has an age.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use observer_ebpf::record::Socket;
+
+use super::resolver::worker::Answer;
+use super::resolver::{Reach, served_port};
+use super::{Attributed, Identity, Source};
+
+#[derive(Debug)]
+pub enum Hit {
+    Fresh(Attributed),
+    /// Right until lately: to be used, and to be asked for again.
+    Stale(Attributed),
+    Missing,
+}
+
+#[derive(Debug, Default)]
+pub struct Cache {
+    cgroups: HashMap<(u64, Option<u16>), Held<Arc<Identity>>>,
+    processes: HashMap<ProcessKey, Held<Arc<Identity>>>,
+    peers: HashMap<PeerKey, Held<Arc<str>>>,
+}
+
+/// With the name that the kernel noted and the cgroup, so that a pid used again is no likely mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ProcessKey {
+    process: u32,
+    command: [u8; 16],
+    cgroup: u64,
+    port: Option<u16>,
+}
+
+/// An address means another machine's loopback in each network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct PeerKey {
+    ip: [u8; 16],
+    port: u16,
+    cgroup: u64,
+}
+
+#[derive(Debug)]
+struct Held<T> {
+    value: T,
+    at: Instant,
+}
+
+/// Entries of each kind: a busy node has hundreds of cgroups and, outside of Kubernetes, 1,000 new processes a
+/// second, of which those of the last seconds matter. About 150 bytes each.
+const MAX_ENTRIES: usize = 16_384;
+
+/// Labels and Services of a pod change rarely; its cgroup's id never means anybody else.
+const CGROUP_AGE: Duration = Duration::from_secs(30);
+
+/// A process may execute another program, and its number may be used again.
+const PROCESS_AGE: Duration = Duration::from_secs(10);
+
+/// An address of a pod or Service may be given to another.
+const PEER_AGE: Duration = Duration::from_secs(10);
+
+impl Cache {
+    pub fn get(&mut self, socket: &Socket, with_peer: bool, now: Instant) -> Hit {
+        let of_cgroup = self
+            .cgroups
+            .get(&cgroup_key(socket))
+            .filter(|_| socket.cgroup != 0);
+        let (identity, stale) = if let Some(held) = of_cgroup {
+            (&held.value, held.age(now) >= CGROUP_AGE)
+        } else {
+            let held = self
+                .processes
+                .get(&process_key(socket))
+                .filter(|held| held.age(now) < PROCESS_AGE);
+            let Some(held) = held.filter(|_| socket.process != 0) else {
+                return Hit::Missing;
+            };
+            (&held.value, false)
+        };
+        let peer = if with_peer {
+            let held = self
+                .peers
+                .get(&peer_key(socket))
+                .filter(|held| held.age(now) < PEER_AGE);
+            let Some(held) = held else { return Hit::Missing };
+            Arc::clone(&held.value)
+        } else {
+            Arc::from("")
+        };
+        let known = Attributed {
+            identity: Arc::clone(identity),
+            peer,
+        };
+        if stale {
+            Hit::Stale(known)
+        } else {
+            Hit::Fresh(known)
+        }
+    }
+
+    pub fn put(&mut self, answer: &Answer, now: Instant) {
+        let Answer {
+            connection: _,
+            socket,
+            identity,
+            reach,
+            peer,
+        } = answer;
+        let known = identity.source != Source::Unknown;
+        match reach {
+            // A cgroup that has died since is still the one that we knew.
+            Reach::Cgroup if known || !self.cgroups.contains_key(&cgroup_key(socket)) => {
+                put(
+                    &mut self.cgroups,
+                    cgroup_key(socket),
+                    Arc::clone(identity),
+                    CGROUP_AGE,
+                    now,
+                );
+            }
+            Reach::Process if known => {
+                put(
+                    &mut self.processes,
+                    process_key(socket),
+                    Arc::clone(identity),
+                    PROCESS_AGE,
+                    now,
+                );
+            }
+            _ => {}
+        }
+        if !peer.is_empty() {
+            put(&mut self.peers, peer_key(socket), Arc::clone(peer), PEER_AGE, now);
+        }
+    }
+}
+
+/// Room is made by dropping what is out of date, then, under a flood, everything: an answer costs microseconds.
+fn put<K: Eq + Hash, V>(map: &mut HashMap<K, Held<V>>, key: K, value: V, age: Duration, now: Instant) {
+    if map.len() >= MAX_ENTRIES && !map.contains_key(&key) {
+        map.retain(|_, held| held.age(now) < age);
+        if map.len() >= MAX_ENTRIES {
+            map.clear();
+        }
+    }
+    map.insert(key, Held { value, at: now });
+}
+
+impl<T> Held<T> {
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.at)
+    }
+}
+
+fn cgroup_key(socket: &Socket) -> (u64, Option<u16>) {
+    (socket.cgroup, served_port(socket))
+}
+
+fn process_key(socket: &Socket) -> ProcessKey {
+    ProcessKey {
+        process: socket.process,
+        command: socket.command,
+        cgroup: socket.cgroup,
+        port: served_port(socket),
+    }
+}
+
+fn peer_key(socket: &Socket) -> PeerKey {
+    PeerKey {
+        ip: socket.remote,
+        port: socket.remote_port,
+        cgroup: socket.cgroup,
+    }
+}

@@ -1,0 +1,15 @@
+//! Reads of the small files of procfs and cgroupfs: whole, bounded, and never trusted to be UTF-8.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// At most `limit` bytes of the file. Kernel files have no length that could be asked for beforehand.
+pub fn read(path: &Path, limit: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}

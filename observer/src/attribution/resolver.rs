@@ -1,0 +1,386 @@
+//! Finds out who owns a socket: the slow half of attribution. Runs on a thread of its own ([`worker`]), asks the
+//! file system and the catalog, never the network. The order of names is [`service`](super::service)'s.
+
+pub mod peer;
+pub mod worker;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
+
+use observer_ebpf::record::{Protocol, Role, Socket};
+
+use super::catalog::{Catalog, Coverage, Pod};
+use super::cgroup::membership::Membership;
+use super::cgroup::path::Place;
+use super::cgroup::tree::{Layout, Lookup};
+use super::container_name::{ContainerName, Runtimes};
+use super::host::Host;
+use super::identity::Identity;
+use super::roster::{Account, Roster};
+use super::rule::{Rules, Subject};
+use super::service::{self, Facts};
+use super::socket::{Address, Entry, State};
+
+#[derive(Debug)]
+pub struct Resolver {
+    pub host: Host,
+    rules: Rules,
+    runtimes: Runtimes,
+    node: String,
+    catalog: Arc<RwLock<Catalog>>,
+    roster: Arc<Mutex<Roster>>,
+    /// Equal identities are one, so that the metrics can compare pointers.
+    known: HashSet<Arc<Identity>>,
+}
+
+/// Whom an identity is for, that is, for which other sockets it may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Every socket of the cgroup that serves the same port.
+    Cgroup,
+    /// Every socket of the process that serves the same port.
+    Process,
+    /// This one.
+    Socket,
+}
+
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub identity: Arc<Identity>,
+    pub reach: Reach,
+}
+
+/// Distinct identities held; the services of one node, and short-lived processes by their names.
+const MAX_IDENTITIES: usize = 8192;
+
+/// `init` makes the listening sockets of services that are started by their first connection, in its own cgroup.
+const INIT: u32 = 1;
+
+/// The process behind a socket, while it lives.
+#[derive(Debug)]
+struct Owner {
+    /// Whose name counts.
+    master: u32,
+    pid: u32,
+    started: u64,
+    name: Box<str>,
+    membership: Membership,
+}
+
+impl Resolver {
+    pub fn new(
+        host: Host,
+        rules: Rules,
+        runtimes: Runtimes,
+        node: String,
+        catalog: Arc<RwLock<Catalog>>,
+        roster: Arc<Mutex<Roster>>,
+    ) -> Self {
+        Self {
+            host,
+            rules,
+            runtimes,
+            node,
+            catalog,
+            roster,
+            known: HashSet::new(),
+        }
+    }
+
+    /// Nothing where it pays to ask again: the cgroup or the pod is newer than what we have read. With `last`
+    /// there is always an answer.
+    pub fn identify(&mut self, socket: &Socket, now: Instant, last: bool) -> Option<Found> {
+        let path = match self.host.tree.path(socket.cgroup, now) {
+            Lookup::Found(path) => Some(path),
+            Lookup::Later if !last => return None,
+            Lookup::Later | Lookup::Missing => None,
+        };
+        let mut place = path.as_deref().map(Place::parse).unwrap_or_default();
+        let owner = self
+            .needs_process(&place)
+            .then(|| self.owner(socket, now))
+            .flatten();
+        let by_cgroup = !place.is_empty();
+        if let Some(owner) = &owner
+            && owner.membership.place.rank() > place.rank()
+        {
+            place = owner.membership.place.clone();
+        }
+        let pod = self.pod(&mut place);
+        if pod.is_none() && !place.pods.is_empty() && !last && self.catalog().coverage() != Coverage::None {
+            return None;
+        }
+        let identity = self.name(
+            socket,
+            path.as_deref(),
+            &place,
+            owner.as_ref(),
+            pod.as_deref(),
+            now,
+        );
+        let identity = self.intern(identity);
+        self.enrol(&identity, socket, &place, owner.as_ref(), now);
+        let reach = match owner {
+            None if by_cgroup => Reach::Cgroup,
+            Some(_)
+                if by_cgroup && !self.rules.ask_process() && self.host.tree.layout() == Layout::Unified =>
+            {
+                Reach::Cgroup
+            }
+            _ if socket.process != 0 && socket.process != INIT => Reach::Process,
+            _ => Reach::Socket,
+        };
+        Some(Found { identity, reach })
+    }
+
+    /// The owner of a socket that was found in a list, asked for at once.
+    pub fn identify_entry(&mut self, entry: &Entry, now: Instant) -> Option<Found> {
+        let mut socket = record(entry);
+        let known = matches!(self.host.tree.path(entry.cgroup, now),
+            Lookup::Found(path) if !self.needs_process(&Place::parse(&path)));
+        if !known && self.host.sees_processes {
+            socket.process = self.host.owners(now).process(entry.inode).unwrap_or(0);
+        }
+        self.identify(&socket, now, true)
+    }
+
+    /// A pod as a whole, not one of its sockets.
+    pub fn identify_pod(&mut self, pod: &Pod) -> Arc<Identity> {
+        let ports: Vec<u16> = pod
+            .containers
+            .iter()
+            .flat_map(|container| &container.ports)
+            .map(|(_, port)| *port)
+            .collect();
+        let subject = Subject {
+            ports: &ports,
+            labels: Some(&pod.labels),
+            ..Subject::default()
+        };
+        let facts = Facts {
+            node: &self.node,
+            configured: self.rules.name(&subject),
+            pod: Some(pod),
+            ..Facts::default()
+        };
+        let identity = service::identify(&facts, &self.catalog());
+        self.intern(identity)
+    }
+
+    /// A pod or container in the v2 tree is final. A unit is so only where no v1 hierarchy could know better
+    /// (there, containers may be in the runtime's unit as far as v2 can tell).
+    fn needs_process(&self, place: &Place) -> bool {
+        if !self.host.sees_processes {
+            return false;
+        }
+        let told_apart = match self.host.tree.layout() {
+            Layout::Unified => !place.is_empty(),
+            Layout::Hybrid | Layout::Legacy => place.rank() >= 2,
+        };
+        !told_apart || self.rules.ask_process()
+    }
+
+    fn owner(&mut self, socket: &Socket, now: Instant) -> Option<Owner> {
+        let pid = if socket.process == 0 || socket.process == INIT {
+            let local = Address {
+                ip: socket.local,
+                port: socket.local_port,
+            };
+            let remote = Address {
+                ip: socket.remote,
+                port: socket.remote_port,
+            };
+            self.host.owner(local, remote, now)?
+        } else {
+            socket.process
+        };
+        let master = self.host.master(pid);
+        let stat = self.host.processes.stat(master)?;
+        let membership = self.host.processes.membership(pid).unwrap_or_default();
+        Some(Owner {
+            master,
+            pid,
+            started: stat.started,
+            name: stat.name,
+            membership,
+        })
+    }
+
+    /// The pod of the place that is known, and the place as that pod sees it. In a cluster within a cluster there
+    /// are two to choose from.
+    fn pod(&self, place: &mut Place) -> Option<Arc<Pod>> {
+        let catalog = self.catalog();
+        let (at, pod) = place
+            .pods
+            .iter()
+            .enumerate()
+            .find_map(|(at, uid)| Some((at, catalog.pod(uid)?)))?;
+        drop(catalog);
+        place.pods.drain(..at);
+        Some(pod)
+    }
+
+    fn name(
+        &mut self,
+        socket: &Socket,
+        path: Option<&str>,
+        place: &Place,
+        owner: Option<&Owner>,
+        pod: Option<&Pod>,
+        now: Instant,
+    ) -> Identity {
+        let container = match &place.container {
+            Some(id) if place.pods.is_empty() => self.runtimes.name(id),
+            _ => None,
+        };
+        let port = served_port(socket);
+        let ports = self.ports(socket, place, owner, port, now);
+        let command_line = owner
+            .filter(|_| self.rules.ask_process())
+            .and_then(|owner| self.host.processes.command_line(owner.master));
+        let command = command(socket);
+        let subject = Subject {
+            ports: &ports,
+            unit: place.unit.as_deref(),
+            process: owner.map(|owner| &*owner.name).or(command.as_deref()),
+            command_line: command_line.as_deref(),
+            cgroup: owner
+                .and_then(|owner| owner.membership.unified.as_deref())
+                .or(path),
+            labels: labels(pod, container.as_ref()),
+        };
+        let facts = Facts {
+            node: &self.node,
+            configured: self.rules.name(&subject),
+            place: place.clone(),
+            pod,
+            container: container.as_ref(),
+            process: owner.map(|owner| &*owner.name),
+            command: command.as_deref(),
+            port,
+        };
+        service::identify(&facts, &self.catalog())
+    }
+
+    /// The port a rule may name: the served one, or for a socket of a service's own calls those its owner serves.
+    fn ports(
+        &mut self,
+        socket: &Socket,
+        place: &Place,
+        owner: Option<&Owner>,
+        served: Option<u16>,
+        now: Instant,
+    ) -> Vec<u16> {
+        if let Some(port) = served {
+            return vec![port];
+        }
+        if !self.rules.ask_port() {
+            return Vec::new();
+        }
+        let process = owner
+            .map(|owner| owner.pid)
+            .or_else(|| (self.host.sees_processes && socket.process > INIT).then_some(socket.process));
+        let cgroup = if place.is_empty() { 0 } else { socket.cgroup };
+        let mut ports = self.host.ports(process, cgroup, now);
+        if ports.is_empty() && process.is_some() {
+            // We may not look at the process's descriptors.
+            ports = self.host.ports(None, cgroup, now);
+        }
+        ports
+    }
+
+    fn intern(&mut self, identity: Identity) -> Arc<Identity> {
+        if let Some(known) = self.known.get(&identity) {
+            return Arc::clone(known);
+        }
+        if self.known.len() >= MAX_IDENTITIES {
+            self.known.retain(|identity| Arc::strong_count(identity) > 1);
+        }
+        let identity = Arc::new(identity);
+        if self.known.len() < MAX_IDENTITIES {
+            self.known.insert(Arc::clone(&identity));
+        }
+        identity
+    }
+
+    fn enrol(
+        &self,
+        identity: &Arc<Identity>,
+        socket: &Socket,
+        place: &Place,
+        owner: Option<&Owner>,
+        now: Instant,
+    ) {
+        let account = if place.scope.is_empty() {
+            let Some(owner) = owner else { return };
+            Account::Process {
+                pid: owner.master,
+                started: owner.started,
+            }
+        } else {
+            let of = |path: Option<&Box<str>>| {
+                path.map(|path| Place::parse(path).scope)
+                    .filter(|scope| !scope.is_empty())
+                    .unwrap_or_else(|| place.scope.clone())
+            };
+            let membership = owner.map(|owner| &owner.membership);
+            Account::Cgroup {
+                unified: of(membership.and_then(|membership| membership.unified.as_ref())),
+                cpuacct: of(membership.and_then(|membership| membership.cpuacct.as_ref())),
+                memory: of(membership.and_then(|membership| membership.memory.as_ref())),
+            }
+        };
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        roster.enrol(account, identity, served_port(socket), now);
+    }
+
+    fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The port that the owner of the socket serves on it. Where the role is not known, services have lower numbers than
+/// the ports that the kernel gives to clients.
+pub fn served_port(socket: &Socket) -> Option<u16> {
+    match Role::from_raw(socket.role) {
+        Role::Passive => Some(socket.local_port),
+        Role::Active => None,
+        Role::Unknown => (socket.local_port < socket.remote_port).then_some(socket.local_port),
+    }
+}
+
+/// What the kernel would have told of it.
+fn record(entry: &Entry) -> Socket {
+    let role = if entry.state == State::Listen {
+        Role::Passive
+    } else {
+        Role::Active
+    };
+    Socket {
+        cgroup: entry.cgroup,
+        local: entry.local.ip,
+        remote: entry.remote.ip,
+        local_port: entry.local.port,
+        remote_port: entry.remote.port,
+        process: 0,
+        command: [0; 16],
+        protocol: Protocol::Undecided as u8,
+        role: role as u8,
+        joined: 1,
+        reserved: [0; 5],
+    }
+}
+
+fn command(socket: &Socket) -> Option<String> {
+    let name = socket.command.split(|byte| *byte == 0).next().unwrap_or_default();
+    (!name.is_empty() && socket.process != INIT).then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+fn labels<'a>(
+    pod: Option<&'a Pod>,
+    container: Option<&'a ContainerName>,
+) -> Option<&'a BTreeMap<String, String>> {
+    pod.map(|pod| &pod.labels)
+        .or(container.map(|container| &container.labels))
+}

@@ -1,0 +1,101 @@
+//! The resolver's thread: takes questions, answers those it can, keeps the others until the file system or the
+//! catalog knows more or they have waited long enough.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use observer_ebpf::record::{Role, Socket};
+
+use super::super::identity::Identity;
+use super::{Reach, Resolver};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Question {
+    /// Cookie of the socket; 0 where nobody waits (an answer that is only to be renewed).
+    pub connection: u64,
+    pub socket: Socket,
+    pub asked: Instant,
+}
+
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub connection: u64,
+    pub socket: Socket,
+    pub identity: Arc<Identity>,
+    pub reach: Reach,
+    /// Empty for a socket that was accepted: its other end is no service.
+    pub peer: Arc<str>,
+}
+
+/// How long a call waits for its pod: a watch tells of a pod before its first container is started, so only an API
+/// server that is slow or away lets it come to that.
+pub const MAX_WAIT: Duration = Duration::from_secs(3);
+
+/// Questions that wait; above, an answer is the best that is known at once.
+const MAX_WAITING: usize = 8192;
+
+/// How often what waits is tried again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Runs until the other side is gone.
+pub fn run(mut resolver: Resolver, questions: &Receiver<Question>, answers: &Sender<Answer>) {
+    let mut waiting: Vec<Question> = Vec::new();
+    let mut tried = Instant::now();
+    loop {
+        let question = if waiting.is_empty() {
+            questions.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            questions.recv_timeout(RETRY)
+        };
+        let now = Instant::now();
+        match question {
+            Ok(question) => {
+                let last = waiting.len() >= MAX_WAITING;
+                if !answer(&mut resolver, &question, now, last, answers) {
+                    waiting.push(question);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if now.saturating_duration_since(tried) >= RETRY {
+            waiting.retain(|question| !answer(&mut resolver, question, now, false, answers));
+            tried = now;
+        }
+    }
+}
+
+fn answer(
+    resolver: &mut Resolver,
+    question: &Question,
+    now: Instant,
+    hurry: bool,
+    answers: &Sender<Answer>,
+) -> bool {
+    let Question {
+        connection,
+        socket,
+        asked,
+    } = question;
+    let last = hurry || now.saturating_duration_since(*asked) >= MAX_WAIT;
+    let Some(found) = resolver.identify(socket, now, last) else {
+        return false;
+    };
+    let accepted = Role::from_raw(socket.role) == Role::Passive;
+    let peer = if accepted {
+        "".into()
+    } else {
+        resolver.peer(socket, now)
+    };
+    let answer = Answer {
+        connection: *connection,
+        socket: *socket,
+        identity: found.identity,
+        reach: found.reach,
+        peer,
+    };
+    // Nobody listens any more when the daemon ends; the next receive says so.
+    let _ = answers.send(answer);
+    true
+}

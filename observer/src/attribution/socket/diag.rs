@@ -1,0 +1,189 @@
+//! `NETLINK_SOCK_DIAG`: one request for each address family, answers parsed in place. Needs no privilege; sees the
+//! network namespace of this process.
+//!
+//! The messages are two fixed structures (`linux/inet_diag.h`), so the parser is here rather than in a crate; the
+//! socket itself is `netlink-sys`.
+
+use std::io;
+
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use netlink_sys::{Socket, SocketAddr};
+
+use super::{Address, Entry, Sockets, State};
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLM_F_REQUEST: u16 = 0x1;
+const NLM_F_DUMP: u16 = 0x300;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const HEADER: usize = 16;
+const MESSAGE: usize = 72;
+const INET_DIAG_CGROUP_ID: u16 = 21;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const IPPROTO_TCP: u8 = 6;
+
+/// The kernel fills at most 32 KiB for one read of a dump.
+const BUFFER: usize = 64 * 1024;
+
+/// Reads of one dump, so that a kernel that never says "done" cannot hold us: 262,144 sockets need about 1,200.
+const MAX_READS: usize = 16_384;
+
+/// Every TCP socket that is in one of `states`.
+pub fn dump(states: &[State]) -> io::Result<Sockets> {
+    let mask = states
+        .iter()
+        .fold(0_u32, |mask, state| mask | 1 << u32::from(*state as u8));
+    let socket = Socket::new(NETLINK_SOCK_DIAG)?;
+    let mut sockets = Sockets::default();
+    for family in [AF_INET, AF_INET6] {
+        socket.send_to(&request(family, mask), &SocketAddr::new(0, 0), 0)?;
+        receive(&socket, &mut sockets)?;
+    }
+    Ok(sockets)
+}
+
+fn receive(socket: &Socket, sockets: &mut Sockets) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(BUFFER);
+    for _ in 0..MAX_READS {
+        buffer.clear();
+        socket.recv(&mut buffer, 0)?;
+        if parse(&buffer, sockets)? {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("the kernel's list of sockets does not end"))
+}
+
+/// `inet_diag_req_v2` behind its `nlmsghdr`.
+fn request(family: u8, states: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER + 56);
+    bytes.extend(72_u32.to_ne_bytes());
+    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend([family, IPPROTO_TCP, 0, 0]);
+    bytes.extend(states.to_ne_bytes());
+    bytes.resize(HEADER + 56, 0);
+    bytes
+}
+
+/// One read's messages; true when they were the last.
+fn parse(mut bytes: &[u8], sockets: &mut Sockets) -> io::Result<bool> {
+    while let Some(length) = u32_at(bytes, 0) {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let (Some(message), Some(kind)) = (bytes.get(..length), u16_at(bytes, 4)) else {
+            break;
+        };
+        match kind {
+            NLMSG_DONE => return Ok(true),
+            NLMSG_ERROR => {
+                let code = u32_at(message, HEADER).map_or(0, u32::cast_signed);
+                return Err(io::Error::from_raw_os_error(code.saturating_neg()));
+            }
+            SOCK_DIAG_BY_FAMILY => {
+                if let Some(entry) = message.get(HEADER..).and_then(parse_entry) {
+                    sockets.push(entry);
+                }
+            }
+            _ => {}
+        }
+        // A length below that of the header would keep us here for ever.
+        let step = length.next_multiple_of(4).max(HEADER);
+        bytes = bytes.get(step..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+/// `inet_diag_msg` and the attributes behind it.
+fn parse_entry(bytes: &[u8]) -> Option<Entry> {
+    let family = *bytes.first()?;
+    let port = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+    let address = |at: usize| -> Option<[u8; 16]> {
+        if family == AF_INET {
+            let v4: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+            return Some(std::net::Ipv4Addr::from(v4).to_ipv6_mapped().octets());
+        }
+        bytes.get(at..at + 16)?.try_into().ok()
+    };
+    Some(Entry {
+        state: State::from_raw(*bytes.get(1)?)?,
+        local: Address {
+            ip: address(8)?,
+            port: port(4)?,
+        },
+        remote: Address {
+            ip: address(24)?,
+            port: port(6)?,
+        },
+        inode: u64::from(u32_at(bytes, 68)?),
+        cgroup: bytes.get(MESSAGE..).and_then(cgroup_of).unwrap_or(0),
+    })
+}
+
+fn cgroup_of(mut attributes: &[u8]) -> Option<u64> {
+    while let (Some(length), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
+        let length = usize::from(length);
+        if kind == INET_DIAG_CGROUP_ID {
+            return Some(u64::from_ne_bytes(attributes.get(4..12)?.try_into().ok()?));
+        }
+        attributes = attributes.get(length.next_multiple_of(4).max(4)..)?;
+    }
+    None
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn own_sockets_of_both_families() {
+        for host in ["127.0.0.1", "::1"] {
+            let Ok(listener) = TcpListener::bind((host, 0)) else {
+                println!("SKIPPED no address {host} here");
+                continue;
+            };
+            let server = listener.local_addr().unwrap();
+            let stream = TcpStream::connect(server).unwrap();
+            let client = stream.local_addr().unwrap();
+            let sockets = dump(&[State::Established, State::Listen]).unwrap();
+            let server = Address::new(server.ip(), server.port());
+            let client = Address::new(client.ip(), client.port());
+            let entry = sockets.find(client, server).unwrap();
+            assert_eq!(entry.state, State::Established);
+            assert_ne!(entry.inode, 0);
+            assert_eq!(sockets.listener(server).unwrap().state, State::Listen);
+            let only_listening = dump(&[State::Listen]).unwrap();
+            assert!(
+                only_listening
+                    .entries
+                    .iter()
+                    .all(|entry| entry.state == State::Listen)
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = parse(&bytes, &mut Sockets::default());
+        }
+
+        #[test]
+        fn any_entry(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_entry(&bytes);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! One pass over everybody: the only place that knows all gauges.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
+
+use super::account::Books;
+use super::cpu::{self, Lazy, Meter, to_f64};
+use super::database::Ports;
+use super::namespace::Namespaces;
+use super::node::Node;
+use super::subject::{self, PodPaths, Subject};
+use super::{Family, Sample, Snapshot, health, memory, tcp};
+use crate::attribution::catalog::Catalog;
+use crate::attribution::host::Host;
+use crate::attribution::process::Processes;
+use crate::attribution::resolver::Resolver;
+use crate::attribution::roster::Roster;
+use crate::attribution::rule::Rules;
+use crate::attribution::socket::{Sockets, State, diag};
+use crate::attribution::{Identity, Settings};
+
+#[derive(Debug)]
+pub struct Collector {
+    books: Books,
+    resolver: Resolver,
+    catalog: Arc<RwLock<Catalog>>,
+    roster: Arc<Mutex<Roster>>,
+    ports: Ports,
+    node: Node,
+    meter: Meter,
+    paths: PodPaths,
+    namespaces: Namespaces,
+    /// Counts of connections that were ever told, so that they are told as 0 when the last has gone.
+    told: BTreeMap<(Label, Arc<str>), Arc<Identity>>,
+}
+
+/// What makes a series of a service its own.
+type Label = (Box<str>, Box<str>, Box<str>);
+
+/// Services of one node: as many as pods can be, and processes. The rest is counted as refused.
+const MAX_SERVICES: usize = 4096;
+
+/// Series of database connections.
+const MAX_DATABASE_SERIES: usize = 4096;
+
+/// What one service has, all its accounts together.
+#[derive(Debug)]
+struct Totals {
+    identity: Arc<Identity>,
+    cpu: Option<f64>,
+    memory: Option<f64>,
+    healthy: Option<bool>,
+}
+
+impl Collector {
+    pub fn new(
+        settings: Settings,
+        ports: Ports,
+        catalog: Arc<RwLock<Catalog>>,
+        roster: Arc<Mutex<Roster>>,
+    ) -> Self {
+        let Settings {
+            proc,
+            cgroups,
+            runtimes,
+            node,
+            rules,
+        } = settings;
+        let host = Host::new(&proc, &cgroups);
+        let own = Processes::new("/proc").network_namespace(std::process::id());
+        let books = Books::new(host.processes.clone(), &cgroups);
+        let resolver = Resolver::new(
+            host,
+            Rules::new(rules),
+            runtimes,
+            node,
+            Arc::clone(&catalog),
+            Arc::clone(&roster),
+        );
+        Self {
+            books,
+            resolver,
+            catalog,
+            roster,
+            ports,
+            node: Node::new(),
+            meter: Meter::default(),
+            paths: PodPaths::default(),
+            namespaces: Namespaces::new(own),
+            told: BTreeMap::new(),
+        }
+    }
+
+    pub fn pass(&mut self, now: Instant) -> Snapshot {
+        let begun = Instant::now();
+        let mut snapshot = Snapshot::default();
+        self.node.samples(&mut snapshot.samples);
+        let sockets = diag::dump(&State::ALL).unwrap_or_default();
+        tcp::samples(&sockets, &mut snapshot.samples);
+        // First, for it enrols services that have nothing but connections to databases.
+        let mut connections = self.own_connections(&sockets, now);
+        let subjects = self.subjects(now);
+        self.namespaces
+            .refresh(&self.books, subjects.iter().map(|subject| &subject.account), now);
+        self.connections_elsewhere(&subjects, &mut connections);
+        let mut totals = self.usage(&subjects, now, &mut snapshot.refused);
+        self.health(&subjects, &sockets, &mut totals);
+        self.database_samples(connections, &totals, &mut snapshot);
+        for total in totals.into_values() {
+            total.samples(&mut snapshot.samples);
+        }
+        snapshot.cost = begun.elapsed();
+        snapshot
+    }
+
+    pub fn subjects(&mut self, now: Instant) -> Vec<Subject> {
+        subject::gather(
+            &self.books,
+            &mut self.paths,
+            &mut self.resolver,
+            &self.catalog,
+            &self.roster,
+            now,
+        )
+    }
+
+    /// Processor time and memory: the part of the pass that grows with the number of pods.
+    fn usage(&mut self, subjects: &[Subject], now: Instant, refused: &mut u64) -> BTreeMap<Label, Totals> {
+        let mut totals = BTreeMap::<Label, Totals>::new();
+        let mut census = Lazy::default();
+        for subject in subjects {
+            let label = label(&subject.identity);
+            if totals.len() >= MAX_SERVICES && !totals.contains_key(&label) {
+                *refused += 1;
+                continue;
+            }
+            let total = totals
+                .entry(label)
+                .or_insert_with(|| Totals::of(&subject.identity));
+            let seconds = cpu::seconds(&self.books, &subject.account, &mut census);
+            let percent = seconds.and_then(|seconds| self.meter.percent(&subject.account, seconds, now));
+            add(&mut total.cpu, percent);
+            add(
+                &mut total.memory,
+                memory::working_set(&self.books, &subject.account, &mut census),
+            );
+        }
+        let accounts: HashSet<_> = subjects.iter().map(|subject| &subject.account).collect();
+        self.meter.retain(|account| accounts.contains(account));
+        totals
+    }
+
+    /// A service is well if any part of it is: after a restart there is an old process that is not.
+    fn health(&self, subjects: &[Subject], own: &Sockets, totals: &mut BTreeMap<Label, Totals>) {
+        for subject in subjects {
+            let sockets = if self.namespaces.is_own(&subject.account) {
+                Some(own)
+            } else {
+                self.namespaces
+                    .sockets(&subject.account)
+                    .map(|(_, sockets)| sockets)
+            };
+            let Some(healthy) = health::status(subject, sockets) else {
+                continue;
+            };
+            if let Some(total) = totals.get_mut(&label(&subject.identity)) {
+                total.healthy = Some(total.healthy.unwrap_or(false) || healthy);
+            }
+        }
+    }
+
+    fn own_connections(&mut self, sockets: &Sockets, now: Instant) -> Connections {
+        let mut connections = Connections::default();
+        for (entry, database) in self.ports.connections(sockets) {
+            if let Some(found) = self.resolver.identify_entry(entry, now) {
+                connections.add(&found.identity, database);
+            }
+        }
+        connections
+    }
+
+    fn connections_elsewhere(&self, subjects: &[Subject], connections: &mut Connections) {
+        let mut seen = HashSet::new();
+        for subject in subjects {
+            let Some((space, sockets)) = self.namespaces.sockets(&subject.account) else {
+                continue;
+            };
+            if seen.insert(space) {
+                for (_, database) in self.ports.connections(sockets) {
+                    connections.add(&subject.identity, database);
+                }
+            }
+        }
+    }
+
+    fn database_samples(
+        &mut self,
+        connections: Connections,
+        totals: &BTreeMap<Label, Totals>,
+        snapshot: &mut Snapshot,
+    ) {
+        self.told.retain(|(label, _), _| totals.contains_key(label));
+        let Connections(mut counts) = connections;
+        for ((label, database), (identity, _)) in &counts {
+            let key = (label.clone(), Arc::clone(database));
+            if self.told.len() < MAX_DATABASE_SERIES || self.told.contains_key(&key) {
+                self.told.insert(key, Arc::clone(identity));
+            } else {
+                snapshot.refused += 1;
+            }
+        }
+        for (key, identity) in &self.told {
+            let count = counts.remove(key).map_or(0, |(_, count)| count);
+            snapshot.samples.push(Sample {
+                family: Family::DatabaseConnections,
+                identity: Some(Arc::clone(identity)),
+                kind: Arc::clone(&key.1),
+                value: to_f64(count),
+            });
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Connections(HashMap<(Label, Arc<str>), (Arc<Identity>, u64)>);
+
+impl Connections {
+    fn add(&mut self, identity: &Arc<Identity>, database: &Arc<str>) {
+        let key = (label(identity), Arc::clone(database));
+        self.0.entry(key).or_insert_with(|| (Arc::clone(identity), 0)).1 += 1;
+    }
+}
+
+impl Totals {
+    fn of(identity: &Arc<Identity>) -> Self {
+        Self {
+            identity: Arc::clone(identity),
+            cpu: None,
+            memory: None,
+            healthy: None,
+        }
+    }
+
+    fn samples(self, samples: &mut Vec<Sample>) {
+        let Self {
+            identity,
+            cpu,
+            memory,
+            healthy,
+        } = self;
+        let values = [
+            (Family::ServiceCpu, cpu),
+            (Family::ServiceMemory, memory),
+            (
+                Family::ServiceHealth,
+                healthy.map(|healthy| f64::from(u8::from(healthy))),
+            ),
+            (Family::ServiceInfo, Some(1.0)),
+        ];
+        samples.extend(values.into_iter().filter_map(|(family, value)| {
+            Some(Sample {
+                family,
+                identity: Some(Arc::clone(&identity)),
+                kind: Arc::from(""),
+                value: value?,
+            })
+        }));
+    }
+}
+
+fn add(total: &mut Option<f64>, value: Option<f64>) {
+    if let Some(value) = value {
+        *total = Some(total.unwrap_or(0.0) + value);
+    }
+}
+
+fn label(identity: &Identity) -> Label {
+    (
+        identity.service.clone(),
+        identity.namespace.clone(),
+        identity.pod.clone(),
+    )
+}
+
+#[cfg(test)]
+mod tests;
