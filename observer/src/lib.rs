@@ -17,3 +17,5 @@ pub mod attribution;
 pub mod metrics;
 
 pub mod gauge;
+
+pub mod pipeline;

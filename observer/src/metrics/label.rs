@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+pub use crate::rpc::Status;
+
 /// Bytes of one label value, before escaping. Kubernetes names end at 253; a gRPC path is a package, a service and
 /// a method, and 512 is beyond what any generator produces. A longer path goes to `_other`, a longer name is cut.
 pub const MAX_LABEL_VALUE: usize = 512;
@@ -36,89 +38,6 @@ pub enum Method<'a> {
     Unknown,
     /// Known to be above some bound of an earlier stage.
     Other,
-}
-
-/// How a call ended. The numbers are gRPC's codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Status {
-    Ok = 0,
-    Cancelled = 1,
-    Unknown = 2,
-    InvalidArgument = 3,
-    DeadlineExceeded = 4,
-    NotFound = 5,
-    AlreadyExists = 6,
-    PermissionDenied = 7,
-    ResourceExhausted = 8,
-    FailedPrecondition = 9,
-    Aborted = 10,
-    OutOfRange = 11,
-    Unimplemented = 12,
-    Internal = 13,
-    Unavailable = 14,
-    DataLoss = 15,
-    Unauthenticated = 16,
-    /// The end was not seen.
-    Unobserved = 17,
-}
-
-impl Status {
-    pub const ALL: [Self; 18] = [
-        Self::Ok,
-        Self::Cancelled,
-        Self::Unknown,
-        Self::InvalidArgument,
-        Self::DeadlineExceeded,
-        Self::NotFound,
-        Self::AlreadyExists,
-        Self::PermissionDenied,
-        Self::ResourceExhausted,
-        Self::FailedPrecondition,
-        Self::Aborted,
-        Self::OutOfRange,
-        Self::Unimplemented,
-        Self::Internal,
-        Self::Unavailable,
-        Self::DataLoss,
-        Self::Unauthenticated,
-        Self::Unobserved,
-    ];
-
-    /// `None` for what gRPC has not defined; [`Status::Unobserved`] is not a code.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL
-            .get(usize::from(code))
-            .copied()
-            .filter(|status| *status != Self::Unobserved)
-    }
-
-    pub fn index(self) -> usize {
-        usize::from(self as u8)
-    }
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Cancelled => "CANCELLED",
-            Self::Unknown => "UNKNOWN",
-            Self::InvalidArgument => "INVALID_ARGUMENT",
-            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
-            Self::NotFound => "NOT_FOUND",
-            Self::AlreadyExists => "ALREADY_EXISTS",
-            Self::PermissionDenied => "PERMISSION_DENIED",
-            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
-            Self::FailedPrecondition => "FAILED_PRECONDITION",
-            Self::Aborted => "ABORTED",
-            Self::OutOfRange => "OUT_OF_RANGE",
-            Self::Unimplemented => "UNIMPLEMENTED",
-            Self::Internal => "INTERNAL",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::DataLoss => "DATA_LOSS",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Unobserved => "_unobserved",
-        }
-    }
 }
 
 /// Appends bytes as an escaped label value. What is not text (invalid UTF-8, control characters) becomes

@@ -64,12 +64,30 @@ macro_rules! words {
 words! {
     /// What did not come through, found by the daemon; [`Loss`] is what the kernel side finds.
     DaemonLoss {
-        /// A step in the sequence numbers of a connection: records are missing.
+        /// Records missing from the sequence of a connection.
         RecordGap = "record_gap",
+        /// Pieces or frames that no correct peer sends in that order.
+        BrokenFrame = "broken_frame",
         /// A header block that cannot be decoded.
         MalformedBlock = "malformed_block",
-        /// Decoding state given up to stay below the memory ceiling.
-        MemoryCeiling = "memory_ceiling",
+        /// A header block from before it was clear who is the client.
+        UndecidedBlock = "undecided_block",
+        /// The end of a call was seen, but what it said is older than the observer.
+        UnknownStatus = "unknown_status",
+        /// A call whose request was not seen.
+        UnseenRequest = "unseen_request",
+        /// A stream of which it never became clear whether it was gRPC.
+        UnrecognisedStream = "unrecognised_stream",
+        /// A call given up because its connection has too many.
+        EvictedCall = "evicted_call",
+        /// A call given up because nothing came for too long.
+        IdleCall = "idle_call",
+        /// A call whose end may have been among lost records.
+        DoubtfulCall = "doubtful_call",
+        /// A connection given up to stay below the ceiling.
+        EvictedConnection = "evicted_connection",
+        /// Events of calls that waited too long, or were too many, for the name of their service.
+        UnnamedCall = "unnamed_call",
     }
 }
 

@@ -1,0 +1,252 @@
+//! The process: records of all connections come in, each goes to its connection's session, and what comes out is
+//! counted under the name of its service. One thread; the loop around it is in [`drive`].
+//!
+//! Besides `session` the only module that composes stages. It knows no kernel types but records, and no I/O.
+
+mod connection;
+pub mod drive;
+mod loss;
+
+use std::time::{Duration, Instant};
+
+use observer_ebpf::record::{Kind, Protocol, Record, Socket};
+use rustc_hash::FxHashMap;
+
+use crate::attribution::{Attributed, Attribution, Resolution};
+use crate::event;
+use crate::metrics::own::{Carries, DaemonLoss, Lost};
+use crate::metrics::{Now, Recorder};
+use crate::session::CallEvent;
+
+use self::connection::Connection;
+
+/// Who says whose a connection is.
+pub trait Naming {
+    fn resolve(&mut self, connection: u64, socket: &Socket, now: Instant) -> Resolution;
+    /// Connections that were pending and no longer are.
+    fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)>;
+    /// Connections that could not be named so far.
+    fn missed(&self) -> u64;
+}
+
+impl Naming for Attribution {
+    fn resolve(&mut self, connection: u64, socket: &Socket, now: Instant) -> Resolution {
+        Self::resolve(self, connection, socket, now)
+    }
+
+    fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)> {
+        Self::answers(self, now)
+    }
+
+    fn missed(&self) -> u64 {
+        self.counts.missed + self.counts.refused
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Calls of which nothing was seen for so long end as `_unobserved`.
+    pub call_idle: Duration,
+    /// Connections held at most; see [`DEFAULT_MAX_CONNECTIONS`].
+    pub max_connections: usize,
+}
+
+/// A node's default limit of open files times its busy services; at 0.5 to 2 KiB each this is the larger part of
+/// the memory ceiling.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 65_536;
+/// Longer than any streaming call goes without a keep-alive, a message or a window update on its stream.
+pub const DEFAULT_CALL_IDLE: Duration = Duration::from_hours(2);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { call_idle: DEFAULT_CALL_IDLE, max_connections: DEFAULT_MAX_CONNECTIONS }
+    }
+}
+
+/// What is looked after for all connections takes a pass over them; once in so many nanoseconds.
+const SWEEP: u64 = 1_000_000_000;
+
+#[derive(Debug)]
+pub struct Pipeline<N> {
+    connections: FxHashMap<u64, Connection>,
+    recorder: Recorder,
+    naming: N,
+    settings: Settings,
+    /// Reused by every record.
+    events: Vec<CallEvent>,
+    now: Now,
+    instant: Instant,
+    swept: u64,
+}
+
+impl<N: Naming> Pipeline<N> {
+    pub fn new(recorder: Recorder, naming: N, settings: Settings) -> Self {
+        Self {
+            connections: FxHashMap::default(),
+            recorder,
+            naming,
+            settings,
+            events: Vec::new(),
+            now: Now::default(),
+            instant: Instant::now(),
+            swept: 0,
+        }
+    }
+
+    /// To be called before a batch of records, and also when there are none: time passes here and nowhere else.
+    pub fn advance(&mut self, now: Now, instant: Instant) {
+        self.now = now;
+        self.instant = instant;
+        self.recorder.advance(now);
+        for (cookie, attributed) in self.naming.answers(instant) {
+            if let Some(connection) = self.connections.get_mut(&cookie) {
+                connection.named(attributed, &mut self.recorder);
+            }
+        }
+        if now.monotonic.saturating_sub(self.swept) >= SWEEP {
+            self.swept = now.monotonic;
+            self.sweep();
+        }
+    }
+
+    /// One record, in the order in which the kernel wrote them.
+    pub fn on_record(&mut self, record: &Record, payload: &[u8]) {
+        let cookie = record.connection;
+        let kind = Kind::from_raw(record.kind);
+        if kind == Some(Kind::Socket) {
+            self.on_socket(cookie, payload);
+        }
+        let Some(connection) = self.connections.get_mut(&cookie) else {
+            // Evicted, or its `Socket` record was lost; the end of a connection needs no beginning.
+            if kind != Some(Kind::Closed) {
+                self.adopt(cookie, record, payload);
+            }
+            return;
+        };
+        connection.on_record(record, payload, &mut self.events);
+        if !self.events.is_empty() {
+            connection.deliver(&mut self.events, cookie, &mut self.naming, self.instant, &mut self.recorder);
+        }
+        if connection.is_over() {
+            self.remove(cookie);
+        }
+    }
+
+    /// Ends everything, as when the observer stops: calls that go on stay in flight, nothing is invented.
+    pub fn finish(&mut self, instant: Instant) {
+        for (cookie, attributed) in self.naming.answers(instant) {
+            if let Some(connection) = self.connections.get_mut(&cookie) {
+                connection.named(attributed, &mut self.recorder);
+            }
+        }
+        self.sweep();
+    }
+
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    pub fn holds(&self, cookie: u64) -> bool {
+        self.connections.contains_key(&cookie)
+    }
+
+    fn on_socket(&mut self, cookie: u64, payload: &[u8]) {
+        let Some(socket) = event::decode_socket(payload) else { return };
+        let own = self.recorder.registry().own();
+        if let Some(connection) = self.connections.get_mut(&cookie) {
+            connection.on_socket(&socket, own);
+            return;
+        }
+        self.make_room();
+        let mut connection = Connection::new(&socket);
+        connection.on_socket(&socket, self.recorder.registry().own());
+        self.connections.insert(cookie, connection);
+    }
+
+    /// A connection of which only this record is known: everything before it is lost.
+    fn adopt(&mut self, cookie: u64, record: &Record, payload: &[u8]) {
+        self.make_room();
+        let mut connection = Connection::unannounced();
+        connection.on_record(record, payload, &mut self.events);
+        self.connections.insert(cookie, connection);
+        self.events.clear();
+    }
+
+    /// At the ceiling, the connection that was quiet for longest goes.
+    fn make_room(&mut self) {
+        if self.connections.len() < self.settings.max_connections {
+            return;
+        }
+        let own = self.recorder.registry().own();
+        own.lost(Lost::Daemon(DaemonLoss::EvictedConnection)).add(1);
+        let quiet = self.connections.iter().min_by_key(|(_, connection)| connection.seen());
+        if let Some((&cookie, _)) = quiet {
+            self.end(cookie);
+        }
+    }
+
+    /// Ends a connection that no record ended.
+    fn end(&mut self, cookie: u64) {
+        if let Some(connection) = self.connections.get_mut(&cookie) {
+            connection.end(self.now.monotonic, &mut self.events);
+            connection.deliver(&mut self.events, cookie, &mut self.naming, self.instant, &mut self.recorder);
+        }
+        self.remove(cookie);
+    }
+
+    fn remove(&mut self, cookie: u64) {
+        let Some(connection) = self.connections.get_mut(&cookie) else { return };
+        if connection.waits_for_name() {
+            // Its calls are not lost: it goes when the name has come.
+            return;
+        }
+        if let Some(connection) = self.connections.remove(&cookie) {
+            connection.leave(&mut self.recorder);
+        }
+    }
+
+    fn sweep(&mut self) {
+        let idle = u64::try_from(self.settings.call_idle.as_nanos()).unwrap_or(u64::MAX);
+        let mut over = Vec::new();
+        let mut calls = 0;
+        for (&cookie, connection) in &mut self.connections {
+            connection.expire(self.now.monotonic, idle, &mut self.events);
+            if !self.events.is_empty() {
+                connection.deliver(
+                    &mut self.events,
+                    cookie,
+                    &mut self.naming,
+                    self.instant,
+                    &mut self.recorder,
+                );
+            }
+            connection.tell_losses(self.recorder.registry().own());
+            calls += connection.open_streams();
+            if connection.is_over() {
+                over.push(cookie);
+            }
+        }
+        for cookie in over {
+            self.remove(cookie);
+        }
+        let own = self.recorder.registry().own();
+        own.connections_held.set(self.connections.len() as u64);
+        own.calls_held.set(calls as u64);
+        own.attribution_misses.set(self.naming.missed());
+    }
+}
+
+/// The word under which a connection is counted.
+fn carries(protocol: Protocol, grpc: bool) -> Option<Carries> {
+    match protocol {
+        Protocol::Undecided => None,
+        Protocol::Http2 if grpc => Some(Carries::Grpc),
+        Protocol::Http2 => Some(Carries::OtherHttp2),
+        Protocol::Http1 => Some(Carries::Http1),
+        Protocol::Tls => Some(Carries::Tls),
+        Protocol::Other => Some(Carries::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

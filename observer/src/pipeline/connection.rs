@@ -1,0 +1,297 @@
+//! One connection: its session, the name of its service, and the cells that its calls are counted in. Both are
+//! resolved once; after that a call costs an index and a few adds.
+
+use std::time::Instant;
+
+use observer_ebpf::record::{Close, Kind, Protocol, Record, Role, Socket};
+
+use super::{Naming, carries, loss};
+use crate::attribution::{Attributed, Resolution};
+use crate::metrics::own::{Carries, DaemonLoss, Lost};
+use crate::metrics::{End, Method, MethodCells, Own, Recorder, ServiceCells, ServiceLabels};
+use crate::rpc::Ended;
+use crate::session::{CallEvent, MethodIndex, Session, Side};
+
+/// Events of one connection that wait for its name. A name takes some milliseconds; at 10,000 calls a second that
+/// is a hundred events.
+const MAX_WAITING: usize = 4096;
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: Socket,
+    /// For connections that (may) carry HTTP/2.
+    session: Option<Box<Session>>,
+    name: Name,
+    cells: Cells,
+    /// Under which word it is counted as open.
+    counted: Option<Carries>,
+    /// Time of its last record.
+    seen: u64,
+    over: bool,
+}
+
+#[derive(Debug)]
+enum Name {
+    /// No call yet, so nobody has asked.
+    Unasked,
+    Pending(Vec<CallEvent>),
+    Known(Attributed),
+}
+
+#[derive(Debug, Default)]
+struct Cells {
+    /// Server side only: what counts the connection as active.
+    service: Option<ServiceCells>,
+    /// By [`MethodIndex`].
+    methods: Vec<Option<MethodCells>>,
+}
+
+impl Connection {
+    pub(super) fn new(socket: &Socket) -> Self {
+        Self {
+            socket: *socket,
+            session: None,
+            name: Name::Unasked,
+            cells: Cells::default(),
+            counted: None,
+            seen: 0,
+            over: false,
+        }
+    }
+
+    /// A connection whose beginning was lost: decoded as one that was joined late, and named by what can be found.
+    pub(super) fn unannounced() -> Self {
+        let nowhere = Socket {
+            cgroup: 0,
+            local: [0; 16],
+            remote: [0; 16],
+            local_port: 0,
+            remote_port: 0,
+            process: 0,
+            command: [0; 16],
+            protocol: Protocol::Http2 as u8,
+            role: Role::Unknown as u8,
+            joined: 1,
+            reserved: [0; 5],
+        };
+        let mut connection = Self::new(&nowhere);
+        connection.session = Some(Box::new(Session::new(true)));
+        connection
+    }
+
+    /// The connection as the kernel knows it now.
+    pub(super) fn on_socket(&mut self, socket: &Socket, own: &Own) {
+        self.socket = *socket;
+        match Protocol::from_raw(socket.protocol) {
+            Protocol::Http2 | Protocol::Undecided => {
+                self.session.get_or_insert_with(|| Box::new(Session::new(socket.joined != 0)));
+            }
+            Protocol::Http1 | Protocol::Tls | Protocol::Other => self.session = None,
+        }
+        self.count(own);
+    }
+
+    pub(super) fn on_record(&mut self, record: &Record, payload: &[u8], events: &mut Vec<CallEvent>) {
+        self.seen = record.time;
+        match &mut self.session {
+            Some(session) => {
+                session.on_record(record, payload, events);
+                self.over = session.is_closed();
+            }
+            None if record.kind == Kind::Closed as u8 => {
+                self.over = Close::from_raw(record.frame_type) != Some(Close::Fin);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn expire(&mut self, now: u64, idle: u64, events: &mut Vec<CallEvent>) {
+        if let Some(session) = &mut self.session {
+            session.expire(now, idle, events);
+            self.over = self.over || session.is_closed();
+        }
+    }
+
+    pub(super) fn end(&mut self, time: u64, events: &mut Vec<CallEvent>) {
+        if let Some(session) = &mut self.session {
+            session.end(time, events);
+        }
+        self.over = true;
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(super) const fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    pub(super) fn open_streams(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.open_streams())
+    }
+
+    pub(super) fn waits_for_name(&self) -> bool {
+        matches!(&self.name, Name::Pending(waiting) if !waiting.is_empty())
+    }
+
+    /// Counts the events under the connection's name, or keeps them until it is known.
+    pub(super) fn deliver(
+        &mut self,
+        events: &mut Vec<CallEvent>,
+        cookie: u64,
+        naming: &mut impl Naming,
+        now: Instant,
+        recorder: &mut Recorder,
+    ) {
+        if matches!(self.name, Name::Unasked) {
+            self.ask(cookie, naming, now);
+        }
+        match &mut self.name {
+            Name::Pending(waiting) => {
+                let room = MAX_WAITING.saturating_sub(waiting.len());
+                let refused = events.len().saturating_sub(room);
+                recorder.registry().own().lost(Lost::Daemon(DaemonLoss::UnnamedCall)).add(refused as u64);
+                waiting.extend(events.drain(..).take(room));
+            }
+            Name::Known(_) => self.tell(events, recorder),
+            Name::Unasked => events.clear(),
+        }
+        self.count(recorder.registry().own());
+    }
+
+    /// The answer to what `deliver` asked.
+    pub(super) fn named(&mut self, attributed: Attributed, recorder: &mut Recorder) {
+        let before = std::mem::replace(&mut self.name, Name::Known(attributed));
+        if let Name::Pending(mut waiting) = before {
+            self.tell(&mut waiting, recorder);
+        }
+    }
+
+    /// Drains what the session could not tell into the observer's own numbers.
+    pub(super) fn tell_losses(&mut self, own: &Own) {
+        if let Some(session) = &mut self.session {
+            loss::tell(&std::mem::take(session.losses()), own);
+        }
+    }
+
+    /// The connection is gone for good.
+    pub(super) fn leave(mut self, recorder: &mut Recorder) {
+        self.tell_losses(recorder.registry().own());
+        if let Some(mut service) = self.cells.service.take() {
+            service.connection_closed(recorder);
+        }
+        if let Some(word) = self.counted.take() {
+            recorder.registry().own().connections.of(word).subtract(1);
+        }
+    }
+
+    fn ask(&mut self, cookie: u64, naming: &mut impl Naming, now: Instant) {
+        let mut socket = self.socket;
+        if let Some(side) = self.side() {
+            // What the traffic shows is worth more than what the kernel saw, which may be nothing.
+            socket.role = match side {
+                Side::Server => Role::Passive,
+                Side::Client => Role::Active,
+            } as u8;
+        }
+        self.name = match naming.resolve(cookie, &socket, now) {
+            Resolution::Known(attributed) => Name::Known(attributed),
+            Resolution::Pending => Name::Pending(Vec::new()),
+        };
+    }
+
+    fn side(&self) -> Option<Side> {
+        self.session.as_ref().and_then(|session| session.side())
+    }
+
+    /// Keeps the number of open connections by what they carry.
+    fn count(&mut self, own: &Own) {
+        let grpc = self.session.as_ref().is_some_and(|session| session.is_grpc());
+        let word = carries(Protocol::from_raw(self.socket.protocol), grpc);
+        if word == self.counted {
+            return;
+        }
+        if let Some(before) = self.counted {
+            own.connections.of(before).subtract(1);
+        }
+        if let Some(word) = word {
+            own.connections.of(word).add(1);
+            own.connections_seen.of(word).add(1);
+        }
+        self.counted = word;
+    }
+
+    fn tell(&mut self, events: &mut Vec<CallEvent>, recorder: &mut Recorder) {
+        for event in events.drain(..) {
+            let method = match event {
+                CallEvent::Started { method, .. } | CallEvent::Bytes { method, .. } => method,
+                CallEvent::Ended(Ended { method, .. }) => method,
+            };
+            let Some(cells) = self.cells(method, recorder) else { continue };
+            match event {
+                CallEvent::Started { .. } => cells.started(recorder),
+                CallEvent::Bytes { request, response, .. } => cells.bytes(recorder, request, response),
+                CallEvent::Ended(ended) => tell_end(cells, &ended, recorder),
+            }
+        }
+    }
+
+    /// The cells of a method; `None`: calls of this side are not counted.
+    fn cells(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<&mut MethodCells> {
+        let index = method.index();
+        if self.cells.methods.get(index).is_none_or(Option::is_none) {
+            let made = self.make(method, recorder)?;
+            if self.cells.methods.len() <= index {
+                self.cells.methods.resize(index + 1, None);
+            }
+            if let Some(place) = self.cells.methods.get_mut(index) {
+                *place = Some(made);
+            }
+        }
+        self.cells.methods.get_mut(index)?.as_mut()
+    }
+
+    fn make(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<MethodCells> {
+        let Name::Known(attributed) = &self.name else { return None };
+        let session = self.session.as_ref()?;
+        let side = match session.side()? {
+            Side::Server => crate::metrics::Side::Server,
+            Side::Client if recorder.registry().settings().client => {
+                crate::metrics::Side::Client { peer: &attributed.peer }
+            }
+            Side::Client => return None,
+        };
+        let identity = &attributed.identity;
+        let labels = ServiceLabels {
+            service: &identity.service,
+            namespace: &identity.namespace,
+            pod: &identity.pod,
+        };
+        let service = recorder.service(&labels);
+        let path = match method {
+            MethodIndex::UNKNOWN => Method::Unknown,
+            MethodIndex::OTHER => Method::Other,
+            known => Method::Path(session.method(known)),
+        };
+        let cells = recorder.method(&service, side, path);
+        if matches!(side, crate::metrics::Side::Server) && self.cells.service.is_none() {
+            self.cells.service.insert(service).connection_opened(recorder);
+        }
+        Some(cells)
+    }
+}
+
+fn tell_end(cells: &mut MethodCells, ended: &Ended, recorder: &mut Recorder) {
+    cells.bytes(recorder, ended.request_bytes, ended.response_bytes);
+    let end = End {
+        status: ended.status,
+        // A call whose end was not seen has no duration either.
+        duration_nanoseconds: ended
+            .started
+            .filter(|_| ended.status != crate::rpc::Status::Unobserved)
+            .map(|started| ended.ended.saturating_sub(started)),
+        was_started: ended.started.is_some(),
+    };
+    cells.ended(recorder, end);
+}
