@@ -1,1 +1,3 @@
 //! Harness for the live tests: guards, workloads, scrapes.
+
+pub mod plain_http;
