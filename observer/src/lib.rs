@@ -14,6 +14,8 @@ pub mod session;
 
 pub mod attribution;
 
+pub mod clock;
+pub mod endpoint;
 pub mod metrics;
 
 pub mod gauge;

@@ -1,3 +1,4 @@
 //! Harness for the live tests: guards, workloads, scrapes.
 
+pub mod plain_http;
 pub mod skip;

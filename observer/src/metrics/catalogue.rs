@@ -170,7 +170,7 @@ pub static WEB_CONFIG_RELOADS: Family = own(
     &["result"],
 )
 .help("Times that the changed web configuration file was read; after a failure the old one stays.");
-pub static WARNINGS_SUPPRESSED: Family = own(Kind::Counter, "marty_observer_log_suppressed_total", &[])
+pub static LOG_SUPPRESSED: Family = own(Kind::Counter, "marty_observer_log_suppressed_total", &[])
     .help("Log lines left out because the same line came too often.");
 
 /// In the order of the exposition and of the documentation.
@@ -219,7 +219,7 @@ pub static ALL: &[&Family] = &[
     &SCRAPES,
     &ENDPOINT_REFUSED,
     &WEB_CONFIG_RELOADS,
-    &WARNINGS_SUPPRESSED,
+    &LOG_SUPPRESSED,
 ];
 
 #[cfg(test)]

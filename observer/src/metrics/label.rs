@@ -163,21 +163,6 @@ mod tests {
         assert_eq!(cut(shifted.as_bytes()).len(), MAX_LABEL_VALUE - 1);
     }
 
-    #[test]
-    fn codes_and_names() {
-        for code in 0..=16_u8 {
-            assert_eq!(
-                Status::from_code(code).map(Status::index),
-                Some(usize::from(code))
-            );
-        }
-        assert_eq!(Status::from_code(17), None);
-        assert_eq!(
-            Status::ALL.map(Status::index),
-            core::array::from_fn(|index| index)
-        );
-    }
-
     proptest! {
         #[test]
         fn any_bytes_give_one_line_of_valid_label(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

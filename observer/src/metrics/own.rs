@@ -171,6 +171,7 @@ pub struct Own {
     pub refused: Tallies<Refused>,
     pub attribution_misses: Tally,
     pub scrapes: Tally,
+    pub log_suppressed: Tally,
     pub endpoint_refused: Tallies<EndpointRefused>,
     pub reloads: Tallies<Reload>,
     lost_in_kernel: Tallies<Loss>,
@@ -204,6 +205,7 @@ impl Own {
             refused,
             attribution_misses,
             scrapes,
+            log_suppressed,
             endpoint_refused,
             reloads,
             lost_in_kernel,
@@ -221,6 +223,7 @@ impl Own {
             (&families::SERIES_EXPIRED, series_expired),
             (&families::ATTRIBUTION_MISSES, attribution_misses),
             (&families::SCRAPES, scrapes),
+            (&families::LOG_SUPPRESSED, log_suppressed),
         ];
         for (family, tally) in single {
             see(family, None, tally.get());

@@ -44,7 +44,7 @@ fn small(max_methods: usize, max_series: usize) -> Recorder {
     let settings = Settings {
         max_methods,
         max_series,
-        series_idle: Duration::from_secs(60),
+        series_idle: Duration::from_mins(1),
         ..Settings::default()
     };
     crate::metrics::new(settings).0
