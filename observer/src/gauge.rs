@@ -16,15 +16,17 @@ pub mod tcp;
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::attribution::Identity;
+use crate::metrics::collected::Measured;
+use crate::metrics::{self, Collection, catalogue};
 
 pub use self::pass::Collector;
 
-/// The families of this stage, all gauges.
+/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
     ServiceCpu,
@@ -51,44 +53,18 @@ impl Family {
         Self::NodeTcpConnections,
     ];
 
-    pub fn name(self) -> &'static str {
+    /// The family as it is exported.
+    pub fn exported(self) -> &'static metrics::family::Family {
         match self {
-            Self::ServiceCpu => "marty_service_cpu_usage_percent",
-            Self::ServiceMemory => "marty_service_memory_usage_bytes",
-            Self::DatabaseConnections => "marty_database_connections_active",
-            Self::ServiceHealth => "marty_service_health_status",
-            Self::ServiceInfo => "marty_service_info",
-            Self::NodeCpu => "marty_node_cpu_usage_percent",
-            Self::NodeMemoryTotal => "marty_node_memory_total_bytes",
-            Self::NodeMemoryAvailable => "marty_node_memory_available_bytes",
-            Self::NodeTcpConnections => "marty_node_tcp_connections",
-        }
-    }
-
-    pub fn help(self) -> &'static str {
-        match self {
-            Self::ServiceCpu => "Processor time used over the last interval, in percent of one core.",
-            Self::ServiceMemory => {
-                "Working set: memory of the cgroup without inactive file pages, or resident memory of the processes."
-            }
-            Self::DatabaseConnections => "Established TCP connections from the service to a database.",
-            Self::ServiceHealth => "1 when the pod is Ready, or the process lives and listens; else 0.",
-            Self::ServiceInfo => "What is known about the service; always 1.",
-            Self::NodeCpu => "Processor time used over the last interval, in percent of all cores.",
-            Self::NodeMemoryTotal => "Memory of the node.",
-            Self::NodeMemoryAvailable => "Memory of the node that new programs can have without swapping.",
-            Self::NodeTcpConnections => "TCP sockets in the network namespace of the node, by state.",
-        }
-    }
-
-    /// Names of the family's own labels; `namespace` and `pod` follow where there is a `service`.
-    pub fn labels(self) -> &'static [&'static str] {
-        match self {
-            Self::ServiceCpu | Self::ServiceMemory | Self::ServiceHealth => &["service"],
-            Self::DatabaseConnections => &["service", "database"],
-            Self::ServiceInfo => &["service", "version", "workload", "node"],
-            Self::NodeCpu | Self::NodeMemoryTotal | Self::NodeMemoryAvailable => &[],
-            Self::NodeTcpConnections => &["state"],
+            Self::ServiceCpu => &catalogue::SERVICE_CPU,
+            Self::ServiceMemory => &catalogue::SERVICE_MEMORY,
+            Self::DatabaseConnections => &catalogue::DATABASE_CONNECTIONS,
+            Self::ServiceHealth => &catalogue::SERVICE_HEALTH,
+            Self::ServiceInfo => &catalogue::SERVICE_INFO,
+            Self::NodeCpu => &catalogue::NODE_CPU,
+            Self::NodeMemoryTotal => &catalogue::NODE_MEMORY_TOTAL,
+            Self::NodeMemoryAvailable => &catalogue::NODE_MEMORY_AVAILABLE,
+            Self::NodeTcpConnections => &catalogue::NODE_CONNECTIONS,
         }
     }
 }
@@ -113,31 +89,52 @@ pub struct Snapshot {
     pub cost: Duration,
 }
 
+impl Sample {
+    fn measured(&self) -> Measured<'_> {
+        let identity = self.identity.as_deref();
+        let service = identity.map_or("", |identity| &identity.service);
+        let own: Vec<&str> = match self.family {
+            Family::ServiceCpu | Family::ServiceMemory | Family::ServiceHealth => vec![service],
+            Family::DatabaseConnections => vec![service, &self.kind],
+            Family::ServiceInfo => {
+                let (version, workload, node) = identity.map_or(("", "", ""), |identity| {
+                    (&*identity.version, &*identity.workload, &*identity.node)
+                });
+                vec![service, version, workload, node]
+            }
+            Family::NodeCpu | Family::NodeMemoryTotal | Family::NodeMemoryAvailable => vec![],
+            Family::NodeTcpConnections => vec![&self.kind],
+        };
+        Measured {
+            family: self.family.exported(),
+            own,
+            namespace: identity.map_or("", |identity| &identity.namespace),
+            pod: identity.map_or("", |identity| &identity.pod),
+            value: self.value,
+        }
+    }
+}
+
 /// The collecting thread. Dropping it ends the thread with its pass.
 #[derive(Debug)]
 pub struct Gauges {
-    latest: Arc<RwLock<Arc<Snapshot>>>,
     _stop: Sender<()>,
 }
 
 impl Gauges {
-    pub fn start(mut collector: Collector, interval: Duration) -> io::Result<Self> {
-        let latest = Arc::<RwLock<Arc<Snapshot>>>::default();
+    /// Collects at once and then in every interval, and publishes what it finds.
+    pub fn start(mut collector: Collector, interval: Duration, collection: Collection) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
-        let target = Arc::clone(&latest);
         thread::Builder::new().name("gauges".to_owned()).spawn(move || {
             loop {
-                let snapshot = Arc::new(collector.pass(Instant::now()));
-                *target.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+                let snapshot = collector.pass(Instant::now());
+                let measured: Vec<_> = snapshot.samples.iter().map(Sample::measured).collect();
+                collection.publish(&measured);
                 if stopped.recv_timeout(interval) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
             }
         })?;
-        Ok(Self { latest, _stop: stop })
-    }
-
-    pub fn latest(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.latest.read().unwrap_or_else(PoisonError::into_inner))
+        Ok(Self { _stop: stop })
     }
 }

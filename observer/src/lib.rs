@@ -21,3 +21,5 @@ pub mod metrics;
 pub mod gauge;
 
 pub mod pipeline;
+
+pub mod daemon;

@@ -4,7 +4,10 @@
 //! programs and frees the maps. Nothing is pinned.
 
 mod cgroup;
+mod object;
 mod ring;
+
+use std::time::Duration;
 
 use aya::maps::{Array, HashMap, MapData, ProgramArray, RingBuf};
 use aya::programs::{
@@ -14,6 +17,7 @@ use aya::{Ebpf, EbpfLoader};
 use observer_ebpf::connection::{Held, HeldKey};
 use observer_ebpf::loss::Loss;
 
+pub use object::OBJECT;
 pub use cgroup::{CgroupError, Root};
 pub use ring::Ring;
 
@@ -69,8 +73,8 @@ pub struct Options {
 
 /// Loaded and attached programs. Dropping it detaches them.
 pub struct Probe {
-    /// Held for the programs and links in it.
-    ebpf: Ebpf,
+    /// Held for the programs and links in it; gone when detached.
+    ebpf: Option<Ebpf>,
     /// An array of programs is emptied when the last descriptor of it is closed.
     _tail_calls: [ProgramArray<MapData>; 2],
     losses: Array<MapData, u64>,
@@ -106,7 +110,7 @@ impl Probe {
         let losses = map(&mut ebpf, "LOSSES")?;
         let held = map(&mut ebpf, "HELD")?;
         attach(&mut ebpf, root)?;
-        Ok((Self { ebpf, _tail_calls: tail_calls, losses, held }, ring))
+        Ok((Self { ebpf: Some(ebpf), _tail_calls: tail_calls, losses, held }, ring))
     }
 
     /// How often each loss has happened since the programs were loaded.
@@ -127,12 +131,17 @@ impl Probe {
         }
     }
 
-    /// Ids of the loaded programs by name, for the kernel's own statistics about them.
-    pub fn programs(&self) -> impl Iterator<Item = (&str, u64, std::time::Duration)> {
-        self.ebpf.programs().filter_map(|(name, program)| {
+    /// How often each program ran and for how long, where the kernel counts it (`kernel.bpf_stats_enabled`).
+    pub fn programs(&self) -> impl Iterator<Item = (&str, u64, Duration)> {
+        self.ebpf.iter().flat_map(Ebpf::programs).filter_map(|(name, program)| {
             let info = program.info().ok()?;
             Some((name, info.run_count(), info.run_time()))
         })
+    }
+
+    /// Takes the programs out of the kernel. What they have written stays in the ring.
+    pub fn detach(&mut self) {
+        self.ebpf = None;
     }
 }
 
@@ -163,17 +172,8 @@ fn load_skb(ebpf: &mut Ebpf, name: &'static str) -> Result<ProgramFd, ProbeError
     let refused = |source| ProbeError::Program { name, source: Box::new(source) };
     let program: &mut CgroupSkb = program(ebpf, name)?;
     program.load().map_err(refused)?;
-    program.fd().and_then(ProgramFd::try_clone_error).map_err(refused)
-}
-
-trait TryCloneError {
-    fn try_clone_error(&self) -> Result<ProgramFd, ProgramError>;
-}
-
-impl TryCloneError for ProgramFd {
-    fn try_clone_error(&self) -> Result<ProgramFd, ProgramError> {
-        self.try_clone().map_err(ProgramError::IOError)
-    }
+    let fd = program.fd().map_err(refused)?;
+    fd.try_clone().map_err(|error| refused(ProgramError::IOError(error)))
 }
 
 fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, ProbeError>

@@ -1,6 +1,6 @@
 //! The ring buffer, as records.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use aya::maps::{MapData, RingBuf};
 use observer_ebpf::record::Record;
@@ -35,8 +35,12 @@ impl Ring {
     }
 }
 
-impl AsRawFd for Ring {
-    fn as_raw_fd(&self) -> RawFd {
-        self.buffer.as_raw_fd()
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        #[expect(unsafe_code, reason = "the descriptor is owned by the buffer, which outlives the borrow")]
+        // SAFETY: as the reason says; aya has no borrowing accessor.
+        unsafe {
+            BorrowedFd::borrow_raw(self.buffer.as_raw_fd())
+        }
     }
 }
