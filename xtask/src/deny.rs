@@ -7,9 +7,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::process;
 use crate::tool::Tool;
 use crate::workspace::{Workspace, cargo};
+use crate::{build, process};
 
 /// Without its default features it needs no TLS library: it fetches by the git that is there.
 const CARGO_DENY: Tool<'_> = Tool {
@@ -21,14 +21,9 @@ const CARGO_DENY: Tool<'_> = Tool {
 pub fn check(workspace: &Workspace) -> Result<bool> {
     let program = CARGO_DENY.prepare(workspace)?;
     let mut rules = deny(workspace, &program);
-    rules.args([
-        "--offline",
-        "check",
-        "--hide-inclusion-graph",
-        "licenses",
-        "bans",
-        "sources",
-    ]);
+    // Not offline: crates for other platforms than this one may have to be downloaded to be read.
+    rules.args(build::locked());
+    rules.args(["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]);
     let rules = process::succeeds(&mut rules)?;
     Ok(advisories(workspace, &program)? && rules)
 }

@@ -28,6 +28,16 @@ impl Source {
         self.has_extension("rs")
     }
 
+    /// Whether the whole file is only compiled for tests and benches.
+    fn is_test(&self) -> bool {
+        let path = self.path.as_str();
+        path.starts_with("tests/")
+            || path.ends_with("/tests.rs")
+            || ["/tests/", "/benches/"]
+                .iter()
+                .any(|folder| path.contains(folder))
+    }
+
     fn has_extension(&self, extension: &str) -> bool {
         std::path::Path::new(&self.path)
             .extension()

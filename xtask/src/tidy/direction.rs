@@ -43,7 +43,11 @@ const FOREIGN: [(&str, &str); 10] = [
 const ROOT: &str = "observer/src/";
 
 pub fn check(source: &Source) -> Vec<Finding> {
-    let Some(path) = source.path.strip_prefix(ROOT).filter(|_| source.is_rust()) else {
+    let Some(path) = source
+        .path
+        .strip_prefix(ROOT)
+        .filter(|_| source.is_rust() && !source.is_test())
+    else {
         return Vec::new();
     };
     let module = path.split(['/', '.']).next().unwrap_or_default();
@@ -295,6 +299,15 @@ mod tests {
             "(test)]\nmod tests { use crate::rpc; use tokio; }\n"
         );
         check("observer/src/http2.rs", test, &[]);
+    }
+
+    #[test]
+    fn tests_in_a_file_of_their_own() {
+        check(
+            "observer/src/http2/tests.rs",
+            "use crate::rpc;\nuse tokio;\n",
+            &[],
+        );
     }
 
     #[test]

@@ -58,7 +58,7 @@ const fn rule(text: &'static str, place: Place, message: &'static str) -> Refuse
 
 pub fn check(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut testing = is_test(&source.path);
+    let mut testing = source.is_test();
     for (index, line) in source.text.lines().enumerate() {
         testing |= line.trim_start().starts_with(concat!("#[cfg", "(test)]"));
         for refused in &REFUSED {
@@ -69,10 +69,6 @@ pub fn check(source: &Source) -> Vec<Finding> {
         }
     }
     findings
-}
-
-fn is_test(path: &str) -> bool {
-    path.starts_with("tests/") || path.contains("/benches/") || path.contains("/tests/")
 }
 
 impl Refused {
@@ -145,6 +141,7 @@ mod tests {
             Some((3, SLEEP)),
         );
         check("tests/tests/restart.rs", sleep, Some((1, SLEEP)));
+        check("observer/src/rpc/tests.rs", sleep, Some((1, SLEEP)));
         check(WAIT, sleep, None);
     }
 
