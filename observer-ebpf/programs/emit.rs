@@ -1,11 +1,9 @@
 //! Writing records into the ring.
 
-use aya_ebpf::bindings::{
-    __sk_buff, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, bpf_sock,
-};
+use aya_ebpf::bindings::{__sk_buff, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, bpf_sock};
 use aya_ebpf::helpers::generated::{
-    bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_ringbuf_discard, bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit,
-    bpf_skb_cgroup_id,
+    bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_ringbuf_discard, bpf_ringbuf_query, bpf_ringbuf_reserve,
+    bpf_ringbuf_submit, bpf_skb_cgroup_id,
 };
 use core::ffi::c_void;
 use core::ptr::from_ref;
@@ -38,7 +36,11 @@ impl Reservation {
     fn new(size: usize) -> Option<Self> {
         // SAFETY: the map is a ring buffer. All that is reserved is submitted or discarded below.
         let pointer = unsafe { bpf_ringbuf_reserve(ring(), size as u64, 0) };
-        if pointer.is_null() { None } else { Some(Self(pointer.cast())) }
+        if pointer.is_null() {
+            None
+        } else {
+            Some(Self(pointer.cast()))
+        }
     }
 
     /// # Safety
@@ -55,7 +57,11 @@ impl Reservation {
         unsafe {
             let waiting = bpf_ringbuf_query(ring(), BPF_RB_AVAIL_DATA as u64);
             let full = waiting >= core::ptr::read_volatile(&raw const WAKE_UP_AT);
-            let flags = if full { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+            let flags = if full {
+                BPF_RB_FORCE_WAKEUP
+            } else {
+                BPF_RB_NO_WAKEUP
+            };
             bpf_ringbuf_submit(self.0.cast(), flags as u64);
         }
     }
@@ -112,7 +118,11 @@ impl Source for HeldSegment<'_> {
     fn load<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         // SAFETY: `bytes` has room for `N` bytes.
-        if unsafe { self.copy(at, bytes.as_mut_ptr(), N as u32) } { Some(bytes) } else { None }
+        if unsafe { self.copy(at, bytes.as_mut_ptr(), N as u32) } {
+            Some(bytes)
+        } else {
+            None
+        }
     }
 }
 
@@ -122,7 +132,11 @@ impl Bytes for HeldSegment<'_> {
         // SAFETY: the kernel reads without faulting; the caller keeps `at + length` within what is held, and
         // `target` has room by contract.
         unsafe {
-            bpf_probe_read_kernel(target.cast(), length, self.0.bytes.as_ptr().add(at as usize).cast()) == 0
+            bpf_probe_read_kernel(
+                target.cast(),
+                length,
+                self.0.bytes.as_ptr().add(at as usize).cast(),
+            ) == 0
         }
     }
 }
@@ -139,7 +153,11 @@ pub struct Emitter {
 impl Emitter {
     #[inline(always)]
     pub fn new(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction) -> Self {
-        Self { skb, connection, direction }
+        Self {
+            skb,
+            connection,
+            direction,
+        }
     }
 
     /// Tells a frame, a DATA count or a gap: the one place where records of the stream are written.
@@ -266,7 +284,11 @@ impl Emitter {
     fn socket(&self, shared: &Shared) -> Socket {
         // SAFETY: the context and its socket are valid for the whole run, and so is storage.
         let (sk, cgroup, role) = unsafe {
-            ((*self.skb).__bindgen_anon_2.sk, bpf_skb_cgroup_id(self.skb), (*self.connection).role)
+            (
+                (*self.skb).__bindgen_anon_2.sk,
+                bpf_skb_cgroup_id(self.skb),
+                (*self.connection).role,
+            )
         };
         let mut socket = Socket {
             cgroup,

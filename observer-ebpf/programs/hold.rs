@@ -22,7 +22,12 @@ const MAX_PARTS: u32 = 16;
 /// Stores the segment at hand in as many slots as it needs. Does not hold the claim, except on return `true`: then
 /// nobody was walking any more, and the caller has to drain.
 #[inline(always)]
-pub fn store(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+pub fn store(
+    skb: *mut __sk_buff,
+    connection: *mut Connection,
+    direction: Direction,
+    segment: &Segment,
+) -> bool {
     let parts = segment.length.div_ceil(HELD_BYTES as u32).max(1);
     let slots = locked(connection, |halves| {
         let half = half(halves, direction);
@@ -85,7 +90,11 @@ fn store_part(key: HeldKey, segment: &Segment, part: u32, parts: u32) -> bool {
 fn fill(held: &mut Held, segment: &Segment, part: u32, parts: u32) -> bool {
     let at = part * HELD_BYTES as u32;
     let left = segment.length.saturating_sub(at);
-    let length = if left > HELD_BYTES as u32 { HELD_BYTES as u32 } else { left };
+    let length = if left > HELD_BYTES as u32 {
+        HELD_BYTES as u32
+    } else {
+        left
+    };
     held.time = segment.time;
     held.start = segment.start.wrapping_add(at);
     held.length = length;
@@ -97,7 +106,12 @@ fn fill(held: &mut Held, segment: &Segment, part: u32, parts: u32) -> bool {
 
 /// More waits than may: what is missing is given up, and the walker looks for a boundary behind it.
 #[inline(always)]
-fn overflow(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+fn overflow(
+    skb: *mut __sk_buff,
+    connection: *mut Connection,
+    direction: Direction,
+    segment: &Segment,
+) -> bool {
     let mine = locked(connection, |halves| {
         let half = half(halves, direction);
         let mine = half.busy == 0;
@@ -128,7 +142,12 @@ pub fn drain<const OUTSIDE: bool>(
     hook: Direction,
 ) {
     // SAFETY: the claim is held, so this half is this run's alone but for what is under the lock.
-    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &mut (*connection).shared) };
+    let (half, shared) = unsafe {
+        (
+            half(&mut (*connection).halves, direction),
+            &mut (*connection).shared,
+        )
+    };
     // SAFETY: as above.
     let hold = unsafe { (*connection).hold };
     let ready = locked(connection, |halves| crate::maps::half(halves, direction).ready);
@@ -159,12 +178,18 @@ pub fn drain<const OUTSIDE: bool>(
     match went {
         Went::Done => {
             let _ = HELD.remove(key);
-            locked(connection, |halves| free(crate::maps::half(halves, direction), slot));
+            locked(connection, |halves| {
+                free(crate::maps::half(halves, direction), slot)
+            });
         }
         Went::Outside => next = if crossed { Next::CrossOpen } else { Next::DrainOpen },
         Went::Unannounced => {
             half.resume = next as u32;
-            next = if crossed { Next::CrossAnnounce } else { Next::Announce };
+            next = if crossed {
+                Next::CrossAnnounce
+            } else {
+                Next::Announce
+            };
         }
         Went::Frames => {}
     }
@@ -240,7 +265,9 @@ pub fn settle_start(walk: &mut Walk, start: u32) {
 #[inline(always)]
 pub fn handshake_name(local: [u32; 4], remote: [u32; 4], ports: u64) -> u64 {
     let mut name = ports;
-    for word in [local[0], local[1], local[2], local[3], remote[0], remote[1], remote[2], remote[3]] {
+    for word in [
+        local[0], local[1], local[2], local[3], remote[0], remote[1], remote[2], remote[3],
+    ] {
         name = (name ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         name ^= name >> 29;
     }

@@ -9,7 +9,10 @@
     unsafe_code,
     reason = "every call of the kernel and every access to its memory is unsafe; each says why it is right"
 )]
-#![expect(clippy::inline_always, reason = "calls between programs do not mix with tail calls on old kernels")]
+#![expect(
+    clippy::inline_always,
+    reason = "calls between programs do not mix with tail calls on old kernels"
+)]
 
 mod emit;
 mod hold;

@@ -60,7 +60,8 @@ pub static CONNECTIONS: SocketStorage<Connection, { BPF_F_NO_PREALLOC as usize }
 
 /// Who made the socket; cloned from listening to accepted sockets.
 #[btf_map]
-pub static OWNERS: SocketStorage<Owner, { (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize }> = SocketStorage::new();
+pub static OWNERS: SocketStorage<Owner, { (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize }> =
+    SocketStorage::new();
 
 /// Records on their way to the daemon. The size here is the smallest; the daemon sets the configured one.
 #[btf_map]

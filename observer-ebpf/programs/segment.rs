@@ -25,7 +25,11 @@ pub fn load<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[u8; N]>
     // SAFETY: `bytes` has room for `N` bytes; the kernel checks the offset.
     let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, bytes.as_mut_ptr().cast(), N as u32) };
     // SAFETY: the kernel has written all bytes where it returns 0 (and zeroes them where not).
-    if failed == 0 { Some(unsafe { bytes.assume_init() }) } else { None }
+    if failed == 0 {
+        Some(unsafe { bytes.assume_init() })
+    } else {
+        None
+    }
 }
 
 /// `N` words of the packet at `offset`, in network order.
@@ -35,7 +39,11 @@ pub fn words<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[u32; N
     // SAFETY: as in `load`.
     let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, words.as_mut_ptr().cast(), N as u32 * 4) };
     // SAFETY: as in `load`.
-    if failed == 0 { Some(unsafe { words.assume_init() }) } else { None }
+    if failed == 0 {
+        Some(unsafe { words.assume_init() })
+    } else {
+        None
+    }
 }
 
 /// A TCP segment inside a packet.
@@ -80,7 +88,13 @@ impl Segment {
         let Some(tcp) = load::<{ TCP_HEADER as usize }>(skb, offset) else {
             return Err(Refusal::Unreadable);
         };
-        Self::of(skb, offset, u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]), tcp[12], tcp[13])
+        Self::of(
+            skb,
+            offset,
+            u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
+            tcp[12],
+            tcp[13],
+        )
     }
 
     #[inline(always)]
@@ -93,7 +107,15 @@ impl Segment {
         }
         // A SYN takes a sequence number of its own, before the data that may come with it (TCP fast open).
         let start = sequence.wrapping_add(u32::from(flags & SYN != 0));
-        Ok(Self { skb, start, length: total - payload, flags, payload, header: offset, time: 0 })
+        Ok(Self {
+            skb,
+            start,
+            length: total - payload,
+            flags,
+            payload,
+            header: offset,
+            time: 0,
+        })
     }
 
     #[inline(always)]
@@ -120,8 +142,22 @@ impl Segment {
     /// The segment that was kept.
     #[inline(always)]
     pub fn kept(skb: *mut __sk_buff, at_hand: &AtHand) -> Self {
-        let AtHand { time, start, length, payload, flags } = *at_hand;
-        Self { skb, start, length, flags: flags as u8, payload, header: 0, time }
+        let AtHand {
+            time,
+            start,
+            length,
+            payload,
+            flags,
+        } = *at_hand;
+        Self {
+            skb,
+            start,
+            length,
+            flags: flags as u8,
+            payload,
+            header: 0,
+            time,
+        }
     }
 
     /// Source and destination port in one word, in host order.

@@ -5,8 +5,7 @@ use aya_ebpf::bindings::{
     BPF_SOCK_OPS_STATE_CB_FLAG, bpf_sock, bpf_sock_ops,
 };
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_socket_cookie,
-    bpf_sock_ops_cb_flags_set,
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_socket_cookie, bpf_sock_ops_cb_flags_set,
 };
 use aya_ebpf::macros::{cgroup_sock, sock_ops};
 use aya_ebpf::programs::{SockContext, SockOpsContext};

@@ -4,9 +4,7 @@
 //! in programs of its own by tail calls, so that the usual case stays small.
 
 use aya_ebpf::bindings::{__sk_buff, bpf_sock};
-use aya_ebpf::helpers::generated::{
-    bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_sk_fullsock, bpf_tail_call,
-};
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_sk_fullsock, bpf_tail_call};
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
 use core::ptr::from_ref;
@@ -143,7 +141,12 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     // SAFETY: the clock has no preconditions.
     let segment = segment.at(unsafe { bpf_ktime_get_ns() });
     // SAFETY: the claim is held, so this half is this run's alone but for what is under the lock.
-    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &mut (*connection).shared) };
+    let (half, shared) = unsafe {
+        (
+            half(&mut (*connection).halves, direction),
+            &mut (*connection).shared,
+        )
+    };
     segment.keep(&mut half.at_hand);
     let segment = Segment::kept(skb, &half.at_hand);
     let emitter = Emitter::new(skb, connection, direction);
@@ -206,7 +209,11 @@ fn carry_on(
         let half = unsafe { half(&mut (*connection).halves, direction) };
         let next = match went {
             Went::Unannounced => {
-                half.resume = if half.walk.in_frames() { Next::Walk } else { Next::Open } as u32;
+                half.resume = if half.walk.in_frames() {
+                    Next::Walk
+                } else {
+                    Next::Open
+                } as u32;
                 Next::Announce
             }
             Went::Frames => Next::Walk,
@@ -238,7 +245,12 @@ fn finish(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
 
 /// Steps through the frames of the source, `MOST` at most. The claim is held.
 #[inline(always)]
-pub fn walk<B: Bytes, const MOST: u32>(half: &mut Half, shared: &mut Shared, source: &B, emitter: &Emitter) -> Went {
+pub fn walk<B: Bytes, const MOST: u32>(
+    half: &mut Half,
+    shared: &mut Shared,
+    source: &B,
+    emitter: &Emitter,
+) -> Went {
     for _ in 0..MOST {
         if !half.walk.in_frames() {
             return Went::Outside;
@@ -261,7 +273,12 @@ pub fn walk<B: Bytes, const MOST: u32>(half: &mut Half, shared: &mut Shared, sou
 
 /// Steps through what is no frame, `MOST` at most. The claim is held.
 #[inline(always)]
-pub fn pass<B: Bytes, const MOST: u32>(half: &mut Half, shared: &mut Shared, source: &B, emitter: &Emitter) -> Went {
+pub fn pass<B: Bytes, const MOST: u32>(
+    half: &mut Half,
+    shared: &mut Shared,
+    source: &B,
+    emitter: &Emitter,
+) -> Went {
     for _ in 0..MOST {
         if half.walk.in_frames() {
             return Went::Frames;
@@ -299,7 +316,12 @@ fn frames(skb: *mut __sk_buff, direction: Direction) {
         return;
     }
     // SAFETY: the claim is held.
-    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &mut (*connection).shared) };
+    let (half, shared) = unsafe {
+        (
+            half(&mut (*connection).halves, direction),
+            &mut (*connection).shared,
+        )
+    };
     let segment = Segment::kept(skb, &half.at_hand);
     let emitter = Emitter::new(skb, connection, direction);
     let went = walk::<_, WALK_MORE>(half, shared, &segment, &emitter);
@@ -314,7 +336,12 @@ fn outside(skb: *mut __sk_buff, direction: Direction) {
         return;
     }
     // SAFETY: the claim is held.
-    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &mut (*connection).shared) };
+    let (half, shared) = unsafe {
+        (
+            half(&mut (*connection).halves, direction),
+            &mut (*connection).shared,
+        )
+    };
     let segment = Segment::kept(skb, &half.at_hand);
     let emitter = Emitter::new(skb, connection, direction);
     let went = pass::<_, OPEN>(half, shared, &segment, &emitter);
@@ -325,7 +352,11 @@ fn outside(skb: *mut __sk_buff, direction: Direction) {
 #[inline(always)]
 fn connection(skb: *mut __sk_buff) -> *mut Connection {
     let sk = socket(skb);
-    if sk.is_null() { core::ptr::null_mut() } else { CONNECTIONS.get(sk.cast()) }
+    if sk.is_null() {
+        core::ptr::null_mut()
+    } else {
+        CONNECTIONS.get(sk.cast())
+    }
 }
 
 /// Tells of the connection and goes back. The claim is held.
@@ -390,7 +421,13 @@ fn unclaim(connection: *mut Connection, direction: Direction) {
 /// Gives the claim back, unless something became ready that was not among `seen`: then that is walked first.
 /// Where ingress was drained before an answer leaves, the answer's own turn comes now.
 #[inline(always)]
-pub fn release(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, hook: Direction, seen: u64) {
+pub fn release(
+    skb: *mut __sk_buff,
+    connection: *mut Connection,
+    direction: Direction,
+    hook: Direction,
+    seen: u64,
+) {
     let free = locked(connection, |halves| {
         let half = half(halves, direction);
         let free = half.ready == seen;

@@ -105,7 +105,11 @@ impl HeldKey {
             Direction::Ingress => slot,
             Direction::Egress => slot + MAX_HELD_SLOTS,
         };
-        Self { hold, slot, reserved: 0 }
+        Self {
+            hold,
+            slot,
+            reserved: 0,
+        }
     }
 }
 

@@ -14,8 +14,8 @@ mod opening;
 
 use crate::loss::Loss;
 use crate::record::{
-    ACK, CONTINUATION, DATA, DataCount, Direction, END_HEADERS, END_STREAM, GOAWAY, HEADERS, MAX_HEADER_BLOCK,
-    MAX_PIECE, PUSH_PROMISE, Protocol, RST_STREAM, SETTINGS, delivered_length,
+    ACK, CONTINUATION, DATA, DataCount, Direction, END_HEADERS, END_STREAM, GOAWAY, HEADERS,
+    MAX_HEADER_BLOCK, MAX_PIECE, PUSH_PROMISE, Protocol, RST_STREAM, SETTINGS, delivered_length,
 };
 use head::{HEAD, Head};
 use opening::{Opening, judge, preface_byte};
@@ -88,12 +88,22 @@ impl Tell {
         at: 0,
         piece: 0,
     };
-    const DONE: Self = Self { what: What::Done, ..Self::NOTHING };
-    const PROTOCOL: Self = Self { what: What::Protocol, ..Self::NOTHING };
+    const DONE: Self = Self {
+        what: What::Done,
+        ..Self::NOTHING
+    };
+    const PROTOCOL: Self = Self {
+        what: What::Protocol,
+        ..Self::NOTHING
+    };
 
     #[inline(always)]
     fn gap(loss: Loss) -> Self {
-        Self { what: What::Gap, frame_type: loss as u8, ..Self::NOTHING }
+        Self {
+            what: What::Gap,
+            frame_type: loss as u8,
+            ..Self::NOTHING
+        }
     }
 }
 
@@ -202,14 +212,22 @@ impl Walk {
     #[must_use]
     #[inline(always)]
     pub fn from_start(next: u32) -> Self {
-        Self { next, phase: phase::OPENING, ..Self::default() }
+        Self {
+            next,
+            phase: phase::OPENING,
+            ..Self::default()
+        }
     }
 
     /// A direction that is older than the observer.
     #[must_use]
     #[inline(always)]
     pub fn joined(next: u32) -> Self {
-        Self { next, phase: phase::SEARCH, ..Self::default() }
+        Self {
+            next,
+            phase: phase::SEARCH,
+            ..Self::default()
+        }
     }
 
     /// The place is lost; the next segment is searched for a boundary. The caller tells the gap.
@@ -341,7 +359,11 @@ fn at_head<S: Source>(
         return Tell::NOTHING;
     };
     let head = Head::decode(bytes);
-    let in_step = if shared.joined == 0 { head.allowed() } else { head.plausible() };
+    let in_step = if shared.joined == 0 {
+        head.allowed()
+    } else {
+        head.plausible()
+    };
     if !in_step {
         if !shared.is_http2() {
             return settle(walk, shared, Protocol::Other, source);
@@ -352,13 +374,18 @@ fn at_head<S: Source>(
     let stream = head.stream();
     if head.frame_type == DATA && walk.data.stream != stream && walk.data.bytes > 0 {
         // The other stream's count goes first; the next step comes back to this very head.
-        return Tell { what: What::Data, ..Tell::NOTHING };
+        return Tell {
+            what: What::Data,
+            ..Tell::NOTHING
+        };
     }
     walk.held = 0;
     walk.next = walk.next.wrapping_add(taken);
     match head.frame_type {
         DATA => data(walk, shared, direction, source.time(), head),
-        HEADERS | PUSH_PROMISE | CONTINUATION | SETTINGS | RST_STREAM | GOAWAY => frame(walk, head, at + taken, left - taken),
+        HEADERS | PUSH_PROMISE | CONTINUATION | SETTINGS | RST_STREAM | GOAWAY => {
+            frame(walk, head, at + taken, left - taken)
+        }
         _ => {
             walk.next = walk.next.wrapping_add(head.length);
             Tell::NOTHING
@@ -381,7 +408,12 @@ fn data(walk: &mut Walk, shared: &Shared, direction: Direction, time: u64, head:
     let old = time.wrapping_sub(walk.data_since) > MAX_DATA_AGE;
     if ends || walk.data.bytes >= MAX_DATA_UNTOLD || old {
         let (stream, flags) = if ends { (stream, END_STREAM) } else { (0, 0) };
-        return Tell { what: What::Data, flags, stream, ..Tell::NOTHING };
+        return Tell {
+            what: What::Data,
+            flags,
+            stream,
+            ..Tell::NOTHING
+        };
     }
     Tell::NOTHING
 }
@@ -400,7 +432,11 @@ fn frame(walk: &mut Walk, head: Head, at: u32, left: u32) -> Tell {
         return Tell::NOTHING;
     }
     if matches!(head.frame_type, HEADERS | PUSH_PROMISE | CONTINUATION) {
-        let before = if head.frame_type == CONTINUATION { walk.block } else { 0 };
+        let before = if head.frame_type == CONTINUATION {
+            walk.block
+        } else {
+            0
+        };
         walk.block = before.saturating_add(head.length);
         if before > MAX_HEADER_BLOCK && head.flags & END_HEADERS == 0 {
             walk.next = walk.next.wrapping_add(head.length);
@@ -453,7 +489,11 @@ fn search<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, 
         return Tell::DONE;
     }
     // A cut head inside a trial is not worth remembering: the next segment is as good a start.
-    let head = if left >= HEAD_LENGTH { source.load::<HEAD>(at) } else { None };
+    let head = if left >= HEAD_LENGTH {
+        source.load::<HEAD>(at)
+    } else {
+        None
+    };
     let head = match head {
         Some(bytes) => Head::decode(bytes),
         None => return failed(walk, shared, source),
@@ -487,7 +527,11 @@ fn landed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
     }
     walk.held = 1;
     walk.score = walk.score.saturating_add(1);
-    if walk.convinced(shared) { believe(walk, shared, source) } else { Tell::DONE }
+    if walk.convinced(shared) {
+        believe(walk, shared, source)
+    } else {
+        Tell::DONE
+    }
 }
 
 /// The trial has convinced: back to where it began, if that is still at hand, and tell from there.
@@ -522,8 +566,16 @@ fn failed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
             protocol = hint(bytes);
         }
     }
-    let limit = if protocol as u8 == Protocol::Other as u8 { MAX_ATTEMPTS } else { MAX_ATTEMPTS_NAMED };
-    if walk.attempts >= limit { settle(walk, shared, protocol, source) } else { Tell::DONE }
+    let limit = if protocol as u8 == Protocol::Other as u8 {
+        MAX_ATTEMPTS
+    } else {
+        MAX_ATTEMPTS_NAMED
+    };
+    if walk.attempts >= limit {
+        settle(walk, shared, protocol, source)
+    } else {
+        Tell::DONE
+    }
 }
 
 /// The protocol whose segments begin like this.
@@ -610,13 +662,22 @@ fn before_frames<S: Source>(
             }
             walk.held = 0;
             walk.phase = phase::HEAD;
-            Tell { what: What::Reopen, ..Tell::NOTHING }
+            Tell {
+                what: What::Reopen,
+                ..Tell::NOTHING
+            }
         }
     }
 }
 
 #[inline(always)]
-fn preface<S: Source>(walk: &mut Walk, shared: &mut Shared, direction: Direction, source: &S, byte: u8) -> Tell {
+fn preface<S: Source>(
+    walk: &mut Walk,
+    shared: &mut Shared,
+    direction: Direction,
+    source: &S,
+    byte: u8,
+) -> Tell {
     if byte != preface_byte(u32::from(walk.held)) {
         return settle(walk, shared, Protocol::Other, source);
     }
@@ -638,7 +699,11 @@ fn open<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, le
         None if walk.held >= 4 => (walk.head, 0),
         None => return Tell::NOTHING,
     };
-    let held = if taken == 0 { u32::from(walk.held) } else { HEAD_LENGTH };
+    let held = if taken == 0 {
+        u32::from(walk.held)
+    } else {
+        HEAD_LENGTH
+    };
     let opening = judge(bytes, held);
     if opening == Opening::Incomplete || (opening == Opening::Http1Response && held < HEAD_LENGTH) {
         return Tell::NOTHING;

@@ -64,10 +64,18 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
     let catalog = Arc::<RwLock<Catalog>>::default();
     let roster = Arc::<Mutex<Roster>>::default();
-    let naming = Attribution::start(settings.attribution.clone(), Arc::clone(&catalog), Arc::clone(&roster))
-        .context("cannot start the attribution thread")?;
-    let collector =
-        Collector::new(settings.attribution, Ports::new(settings.database_ports), catalog, roster);
+    let naming = Attribution::start(
+        settings.attribution.clone(),
+        Arc::clone(&catalog),
+        Arc::clone(&roster),
+    )
+    .context("cannot start the attribution thread")?;
+    let collector = Collector::new(
+        settings.attribution,
+        Ports::new(settings.database_ports),
+        catalog,
+        roster,
+    );
     let gauges = Gauges::start(collector, settings.gauge_interval, registry.collection())
         .context("cannot start the thread of the gauges")?;
 

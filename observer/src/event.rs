@@ -52,13 +52,18 @@ struct Fields<'a>(&'a [u8]);
 impl Fields<'_> {
     /// The next `N` bytes. The callers take no more than the size of the type, which is checked before.
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        let Some((taken, rest)) = self.0.split_first_chunk::<N>() else { return [0; N] };
+        let Some((taken, rest)) = self.0.split_first_chunk::<N>() else {
+            return [0; N];
+        };
         self.0 = rest;
         *taken
     }
 
     fn data_count(&mut self) -> DataCount {
-        DataCount { stream: u32::from_ne_bytes(self.take()), bytes: u32::from_ne_bytes(self.take()) }
+        DataCount {
+            stream: u32::from_ne_bytes(self.take()),
+            bytes: u32::from_ne_bytes(self.take()),
+        }
     }
 }
 

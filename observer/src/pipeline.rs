@@ -59,7 +59,10 @@ pub const DEFAULT_CALL_IDLE: Duration = Duration::from_hours(2);
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { call_idle: DEFAULT_CALL_IDLE, max_connections: DEFAULT_MAX_CONNECTIONS }
+        Self {
+            call_idle: DEFAULT_CALL_IDLE,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+        }
     }
 }
 
@@ -125,7 +128,13 @@ impl<N: Naming> Pipeline<N> {
         };
         connection.on_record(record, payload, &mut self.events);
         if !self.events.is_empty() {
-            connection.deliver(&mut self.events, cookie, &mut self.naming, self.instant, &mut self.recorder);
+            connection.deliver(
+                &mut self.events,
+                cookie,
+                &mut self.naming,
+                self.instant,
+                &mut self.recorder,
+            );
         }
         if connection.is_over() {
             self.remove(cookie);
@@ -151,7 +160,9 @@ impl<N: Naming> Pipeline<N> {
     }
 
     fn on_socket(&mut self, cookie: u64, payload: &[u8]) {
-        let Some(socket) = event::decode_socket(payload) else { return };
+        let Some(socket) = event::decode_socket(payload) else {
+            return;
+        };
         let own = self.recorder.registry().own();
         if let Some(connection) = self.connections.get_mut(&cookie) {
             connection.on_socket(&socket, own);
@@ -179,7 +190,10 @@ impl<N: Naming> Pipeline<N> {
         }
         let own = self.recorder.registry().own();
         own.lost(Lost::Daemon(DaemonLoss::EvictedConnection)).add(1);
-        let quiet = self.connections.iter().min_by_key(|(_, connection)| connection.seen());
+        let quiet = self
+            .connections
+            .iter()
+            .min_by_key(|(_, connection)| connection.seen());
         if let Some((&cookie, _)) = quiet {
             self.end(cookie);
         }
@@ -189,13 +203,21 @@ impl<N: Naming> Pipeline<N> {
     fn end(&mut self, cookie: u64) {
         if let Some(connection) = self.connections.get_mut(&cookie) {
             connection.end(self.now.monotonic, &mut self.events);
-            connection.deliver(&mut self.events, cookie, &mut self.naming, self.instant, &mut self.recorder);
+            connection.deliver(
+                &mut self.events,
+                cookie,
+                &mut self.naming,
+                self.instant,
+                &mut self.recorder,
+            );
         }
         self.remove(cookie);
     }
 
     fn remove(&mut self, cookie: u64) {
-        let Some(connection) = self.connections.get_mut(&cookie) else { return };
+        let Some(connection) = self.connections.get_mut(&cookie) else {
+            return;
+        };
         if connection.waits_for_name() {
             // Its calls are not lost: it goes when the name has come.
             return;

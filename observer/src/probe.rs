@@ -17,8 +17,8 @@ use aya::{Ebpf, EbpfLoader};
 use observer_ebpf::connection::{Held, HeldKey};
 use observer_ebpf::loss::Loss;
 
-pub use object::OBJECT;
 pub use cgroup::{CgroupError, Root};
+pub use object::OBJECT;
 pub use ring::Ring;
 
 /// Where the tail calls of a hook go; the order is that of `Next` in the programs.
@@ -50,16 +50,24 @@ pub enum ProbeError {
         "this binary was built without kernel programs; build it with `cargo xtask build`, which says what is missing"
     )]
     NoObject,
-    #[error("the kernel object speaks version {found} of the record format, this daemon {expected}; rebuild both")]
+    #[error(
+        "the kernel object speaks version {found} of the record format, this daemon {expected}; rebuild both"
+    )]
     Version { found: u32, expected: u32 },
     #[error("the kernel object cannot be loaded: {0}")]
     Load(#[from] aya::EbpfError),
     #[error("the kernel object lacks {0}; it does not belong to this daemon")]
     Missing(&'static str),
     #[error("the kernel refuses program {name}: {source}")]
-    Program { name: &'static str, source: Box<ProgramError> },
+    Program {
+        name: &'static str,
+        source: Box<ProgramError>,
+    },
     #[error("map {name}: {source}")]
-    Map { name: &'static str, source: Box<aya::maps::MapError> },
+    Map {
+        name: &'static str,
+        source: Box<aya::maps::MapError>,
+    },
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
 }
@@ -110,12 +118,22 @@ impl Probe {
         let losses = map(&mut ebpf, "LOSSES")?;
         let held = map(&mut ebpf, "HELD")?;
         attach(&mut ebpf, root)?;
-        Ok((Self { ebpf: Some(ebpf), _tail_calls: tail_calls, losses, held }, ring))
+        Ok((
+            Self {
+                ebpf: Some(ebpf),
+                _tail_calls: tail_calls,
+                losses,
+                held,
+            },
+            ring,
+        ))
     }
 
     /// How often each loss has happened since the programs were loaded.
     pub fn losses(&self) -> impl Iterator<Item = (Loss, u64)> + '_ {
-        Loss::ALL.into_iter().map(|loss| (loss, self.losses.get(&u32::from(loss as u8), 0).unwrap_or(0)))
+        Loss::ALL
+            .into_iter()
+            .map(|loss| (loss, self.losses.get(&u32::from(loss as u8), 0).unwrap_or(0)))
     }
 
     /// Frees what is still held for a connection that has ended.
@@ -133,10 +151,13 @@ impl Probe {
 
     /// How often each program ran and for how long, where the kernel counts it (`kernel.bpf_stats_enabled`).
     pub fn programs(&self) -> impl Iterator<Item = (&str, u64, Duration)> {
-        self.ebpf.iter().flat_map(Ebpf::programs).filter_map(|(name, program)| {
-            let info = program.info().ok()?;
-            Some((name, info.run_count(), info.run_time()))
-        })
+        self.ebpf
+            .iter()
+            .flat_map(Ebpf::programs)
+            .filter_map(|(name, program)| {
+                let info = program.info().ok()?;
+                Some((name, info.run_count(), info.run_time()))
+            })
     }
 
     /// Takes the programs out of the kernel. What they have written stays in the ring.
@@ -150,7 +171,10 @@ fn map<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
     name: &'static str,
 ) -> Result<M, ProbeError> {
     let map = ebpf.take_map(name).ok_or(ProbeError::Missing(name))?;
-    M::try_from(map).map_err(|source| ProbeError::Map { name, source: Box::new(source) })
+    M::try_from(map).map_err(|source| ProbeError::Map {
+        name,
+        source: Box::new(source),
+    })
 }
 
 fn tail_calls(
@@ -161,19 +185,24 @@ fn tail_calls(
     let mut programs: ProgramArray<MapData> = map(ebpf, array)?;
     for (index, name) in (0..).zip(names) {
         let fd = load_skb(ebpf, name)?;
-        programs
-            .set(index, &fd, 0)
-            .map_err(|source| ProbeError::Map { name: array, source: Box::new(source) })?;
+        programs.set(index, &fd, 0).map_err(|source| ProbeError::Map {
+            name: array,
+            source: Box::new(source),
+        })?;
     }
     Ok(programs)
 }
 
 fn load_skb(ebpf: &mut Ebpf, name: &'static str) -> Result<ProgramFd, ProbeError> {
-    let refused = |source| ProbeError::Program { name, source: Box::new(source) };
+    let refused = |source| ProbeError::Program {
+        name,
+        source: Box::new(source),
+    };
     let program: &mut CgroupSkb = program(ebpf, name)?;
     program.load().map_err(refused)?;
     let fd = program.fd().map_err(refused)?;
-    fd.try_clone().map_err(|error| refused(ProgramError::IOError(error)))
+    fd.try_clone()
+        .map_err(|error| refused(ProgramError::IOError(error)))
 }
 
 fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, ProbeError>
@@ -181,7 +210,10 @@ where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
     let program = ebpf.program_mut(name).ok_or(ProbeError::Missing(name))?;
-    program.try_into().map_err(|source| ProbeError::Program { name, source: Box::new(source) })
+    program.try_into().map_err(|source| ProbeError::Program {
+        name,
+        source: Box::new(source),
+    })
 }
 
 /// Attaches everything. The packet programs come first: a connection whose establishment was seen must not have
@@ -189,18 +221,31 @@ where
 fn attach(ebpf: &mut Ebpf, root: &Root) -> Result<(), ProbeError> {
     // `Single` without override is what links take; links of several observers stand side by side all the same.
     let mode = CgroupAttachMode::Single;
-    for (name, kind) in [("ingress", CgroupSkbAttachType::Ingress), ("egress", CgroupSkbAttachType::Egress)] {
+    for (name, kind) in [
+        ("ingress", CgroupSkbAttachType::Ingress),
+        ("egress", CgroupSkbAttachType::Egress),
+    ] {
         let skb: &mut CgroupSkb = program(ebpf, name)?;
-        skb.attach(root, kind, mode).map_err(|source| ProbeError::Program { name, source: Box::new(source) })?;
+        skb.attach(root, kind, mode)
+            .map_err(|source| ProbeError::Program {
+                name,
+                source: Box::new(source),
+            })?;
     }
     for name in ["released", "created"] {
-        let refused = |source| ProbeError::Program { name, source: Box::new(source) };
+        let refused = |source| ProbeError::Program {
+            name,
+            source: Box::new(source),
+        };
         let sock: &mut CgroupSock = program(ebpf, name)?;
         sock.load().map_err(refused)?;
         sock.attach(root, mode).map_err(refused)?;
     }
     let name = "established";
-    let refused = |source| ProbeError::Program { name, source: Box::new(source) };
+    let refused = |source| ProbeError::Program {
+        name,
+        source: Box::new(source),
+    };
     let ops: &mut SockOps = program(ebpf, name)?;
     ops.load().map_err(refused)?;
     ops.attach(root, mode).map_err(refused)?;

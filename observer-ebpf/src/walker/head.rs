@@ -105,7 +105,11 @@ mod tests {
 
     fn check(bytes: [u8; HEAD], allowed: bool, plausible: bool) {
         let head = Head::decode(bytes);
-        assert_eq!((head.allowed(), head.plausible()), (allowed, plausible), "{head:?}");
+        assert_eq!(
+            (head.allowed(), head.plausible()),
+            (allowed, plausible),
+            "{head:?}"
+        );
     }
 
     #[test]

@@ -84,7 +84,8 @@ impl Connection {
         self.socket = *socket;
         match Protocol::from_raw(socket.protocol) {
             Protocol::Http2 | Protocol::Undecided => {
-                self.session.get_or_insert_with(|| Box::new(Session::new(socket.joined != 0)));
+                self.session
+                    .get_or_insert_with(|| Box::new(Session::new(socket.joined != 0)));
             }
             Protocol::Http1 | Protocol::Tls | Protocol::Other => self.session = None,
         }
@@ -151,7 +152,11 @@ impl Connection {
             Name::Pending(waiting) => {
                 let room = MAX_WAITING.saturating_sub(waiting.len());
                 let refused = events.len().saturating_sub(room);
-                recorder.registry().own().lost(Lost::Daemon(DaemonLoss::UnnamedCall)).add(refused as u64);
+                recorder
+                    .registry()
+                    .own()
+                    .lost(Lost::Daemon(DaemonLoss::UnnamedCall))
+                    .add(refused as u64);
                 waiting.extend(events.drain(..).take(room));
             }
             Name::Known(_) => self.tell(events, recorder),
@@ -228,10 +233,14 @@ impl Connection {
                 CallEvent::Started { method, .. } | CallEvent::Bytes { method, .. } => method,
                 CallEvent::Ended(Ended { method, .. }) => method,
             };
-            let Some(cells) = self.cells(method, recorder) else { continue };
+            let Some(cells) = self.cells(method, recorder) else {
+                continue;
+            };
             match event {
                 CallEvent::Started { .. } => cells.started(recorder),
-                CallEvent::Bytes { request, response, .. } => cells.bytes(recorder, request, response),
+                CallEvent::Bytes {
+                    request, response, ..
+                } => cells.bytes(recorder, request, response),
                 CallEvent::Ended(ended) => tell_end(cells, &ended, recorder),
             }
         }
@@ -253,13 +262,15 @@ impl Connection {
     }
 
     fn make(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<MethodCells> {
-        let Name::Known(attributed) = &self.name else { return None };
+        let Name::Known(attributed) = &self.name else {
+            return None;
+        };
         let session = self.session.as_ref()?;
         let side = match session.side()? {
             Side::Server => crate::metrics::Side::Server,
-            Side::Client if recorder.registry().settings().client => {
-                crate::metrics::Side::Client { peer: &attributed.peer }
-            }
+            Side::Client if recorder.registry().settings().client => crate::metrics::Side::Client {
+                peer: &attributed.peer,
+            },
             Side::Client => return None,
         };
         let identity = &attributed.identity;

@@ -73,7 +73,11 @@ impl<N: Naming> Drive<N> {
         let mut pause = SHORTEST;
         loop {
             let drained = self.turn();
-            pause = if drained > 0 { SHORTEST } else { (pause * 2).min(LONGEST) };
+            pause = if drained > 0 {
+                SHORTEST
+            } else {
+                (pause * 2).min(LONGEST)
+            };
             if self.wait(pause)? {
                 break;
             }
@@ -83,23 +87,41 @@ impl<N: Naming> Drive<N> {
         while self.turn() > 0 {}
         self.read_losses();
         self.pipeline.finish(Instant::now());
-        let Self { pipeline, programs, .. } = self;
-        Ok(Stopped { pipeline, _programs: programs })
+        let Self {
+            pipeline, programs, ..
+        } = self;
+        Ok(Stopped {
+            pipeline,
+            _programs: programs,
+        })
     }
 
     /// Everything that waits in the ring; returns how many records that was.
     fn turn(&mut self) -> usize {
         let mut total = 0;
         loop {
-            let now = Now { monotonic: self.clock.monotonic(), unix: self.clock.unix() };
+            let now = Now {
+                monotonic: self.clock.monotonic(),
+                unix: self.clock.unix(),
+            };
             let instant = Instant::now();
             self.pipeline.advance(now, instant);
             self.health.beat();
             let pipeline = &mut self.pipeline;
-            let drained = self.ring.drain(BATCH, |record, payload| pipeline.on_record(record, payload));
-            self.pipeline.recorder().registry().own().events.add(drained as u64);
+            let drained = self
+                .ring
+                .drain(BATCH, |record, payload| pipeline.on_record(record, payload));
+            self.pipeline
+                .recorder()
+                .registry()
+                .own()
+                .events
+                .add(drained as u64);
             total += drained;
-            if self.statistics.is_none_or(|last| instant.duration_since(last) >= STATISTICS) {
+            if self
+                .statistics
+                .is_none_or(|last| instant.duration_since(last) >= STATISTICS)
+            {
                 self.statistics = Some(instant);
                 self.read_losses();
                 self.read_statistics();
@@ -112,7 +134,10 @@ impl<N: Naming> Drive<N> {
 
     /// Waits; true: it is time to stop.
     fn wait(&self, pause: Duration) -> io::Result<bool> {
-        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 2];
+        let mut events = [epoll::Event {
+            flags: epoll::EventFlags::empty(),
+            data: epoll::EventData::new_u64(0),
+        }; 2];
         let timeout = Timespec::try_from(pause).ok();
         match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
             Ok(count) => Ok(events.iter().take(count).any(|event| event.data.u64() == 1)),

@@ -39,7 +39,10 @@ pub(super) fn tell(losses: &SessionLosses, own: &Own) {
     } = calls;
     let reasons = [
         (DaemonLoss::RecordGap, lost_records),
-        (DaemonLoss::BrokenFrame, broken_frames + contradictions + bad_records),
+        (
+            DaemonLoss::BrokenFrame,
+            broken_frames + contradictions + bad_records,
+        ),
         (DaemonLoss::MalformedBlock, malformed_blocks),
         (DaemonLoss::UndecidedBlock, undecided_blocks),
         (DaemonLoss::UnknownStatus, unknown_statuses),
@@ -55,9 +58,11 @@ pub(super) fn tell(losses: &SessionLosses, own: &Own) {
         }
     }
     if oversized_blocks > 0 {
-        own.lost(Lost::Kernel(Loss::OversizedBlock)).add(u64::from(oversized_blocks));
+        own.lost(Lost::Kernel(Loss::OversizedBlock))
+            .add(u64::from(oversized_blocks));
     }
     own.unknown_fields.add(u64::from(unknown_fields));
     own.resynchronisations.add(u64::from(resyncs));
-    own.other_requests.add(u64::from(non_grpc_requests) + u64::from(grpc_web_requests));
+    own.other_requests
+        .add(u64::from(non_grpc_requests) + u64::from(grpc_web_requests));
 }

@@ -53,10 +53,17 @@ impl Root {
     }
 
     fn open(path: &Path) -> Result<Self, CgroupError> {
-        let failed = |source| CgroupError::Open { path: path.to_owned(), source };
+        let failed = |source| CgroupError::Open {
+            path: path.to_owned(),
+            source,
+        };
         let directory = File::open(path).map_err(failed)?;
         let whole = directory.metadata().map_err(failed)?.ino() == ROOT_INODE;
-        Ok(Self { directory: directory.into(), path: Some(path.to_owned()), whole })
+        Ok(Self {
+            directory: directory.into(),
+            path: Some(path.to_owned()),
+            whole,
+        })
     }
 
     /// A mount that is attached to no directory: it lives as long as the descriptor.
@@ -67,7 +74,11 @@ impl Root {
             | MountAttrFlags::MOUNT_ATTR_NODEV
             | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let directory = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-        Ok(Self { directory, path: None, whole: true })
+        Ok(Self {
+            directory,
+            path: None,
+            whole: true,
+        })
     }
 }
 
@@ -87,7 +98,10 @@ fn mounted(mounts: &str) -> Option<PathBuf> {
 
 /// Mount points have space, tab, newline and backslash written as three octal digits.
 fn unescaped(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+    text.replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\")
 }
 
 #[cfg(test)]
@@ -101,13 +115,19 @@ mod tests {
     #[test]
     fn mounts() {
         check("", None);
-        check("30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw", Some("/sys/fs/cgroup"));
+        check(
+            "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw",
+            Some("/sys/fs/cgroup"),
+        );
         check(
             "31 30 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
              32 30 0:28 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw",
             Some("/sys/fs/cgroup/unified"),
         );
-        check("30 24 0:26 /kubepods/x /sys/fs/cgroup ro - cgroup2 cgroup rw", None);
+        check(
+            "30 24 0:26 /kubepods/x /sys/fs/cgroup ro - cgroup2 cgroup rw",
+            None,
+        );
         check("30 24 0:26 / /a\\040b rw - cgroup2 cgroup rw", Some("/a b"));
         check("nonsense - cgroup2", None);
     }

@@ -37,7 +37,10 @@ impl Ring {
 
 impl AsFd for Ring {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        #[expect(unsafe_code, reason = "the descriptor is owned by the buffer, which outlives the borrow")]
+        #[expect(
+            unsafe_code,
+            reason = "the descriptor is owned by the buffer, which outlives the borrow"
+        )]
         // SAFETY: as the reason says; aya has no borrowing accessor.
         unsafe {
             BorrowedFd::borrow_raw(self.buffer.as_raw_fd())
