@@ -1,7 +1,52 @@
 //! The command line: each subcommand is one call.
 
-fn main() {
-    if std::env::args().skip(1).eq(["docs", "metrics"]) {
-        print!("{}", observer::metrics::document::document());
+use std::process::ExitCode;
+
+use observer::config::args::{self, Act, Page};
+use observer::config::{Config, Said, resolve};
+use observer::{config, metrics};
+
+fn main() -> ExitCode {
+    let act = args::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match perform(act) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("observer: {error:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn perform(act: Act) -> anyhow::Result<ExitCode> {
+    match act {
+        Act::Run { flags } => observer::run(settled(flags)?.0),
+        Act::Check { flags, json } => observer::check(&settled(flags)?.0, json),
+        Act::Replay { flags, file, format } => observer::replay(&settled(flags)?.0, &file, format),
+        Act::Top { flags, url } => observer::top(&settled(flags)?.0, url.as_deref()),
+        Act::Config { flags } => {
+            print!("{}", settled(flags)?.1);
+            Ok(ExitCode::SUCCESS)
+        }
+        Act::Completions { shell } => {
+            args::completions(shell);
+            Ok(ExitCode::SUCCESS)
+        }
+        Act::Docs { page } => {
+            print!(
+                "{}",
+                match page {
+                    Page::Metrics => metrics::document::document(),
+                    Page::Configuration => config::document::document(),
+                }
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn settled(flags: config::resolve::Flags) -> anyhow::Result<(Config, config::effective::Effective)> {
+    Ok(resolve(&Said {
+        flags,
+        environment: std::env::vars_os().collect(),
+    })?)
 }
