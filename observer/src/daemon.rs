@@ -1,8 +1,8 @@
 //! `observer run`: puts the parts together, and takes them apart when it is told to stop.
 
 use std::io;
+use std::process::ExitCode;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use crate::attribution::catalog::Catalog;
 use crate::attribution::roster::Roster;
 use crate::attribution::{self, Attribution};
 use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Health};
 use crate::gauge::database::Ports;
 use crate::gauge::{Collector, Gauges};
@@ -21,65 +22,52 @@ use crate::pipeline::drive::Drive;
 use crate::pipeline::{self, Pipeline};
 use crate::probe::{self, OBJECT, Probe, Root};
 
-/// Everything that the configuration decides.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub endpoint: endpoint::Settings,
-    pub metrics: metrics::Settings,
-    pub attribution: attribution::Settings,
-    pub pipeline: pipeline::Settings,
-    pub probe: probe::Options,
-    /// The cgroup v2 directory to attach at; `None`: the root, wherever it is mounted.
-    pub cgroup: Option<PathBuf>,
-    pub database_ports: Vec<(u16, String)>,
-    /// Between two passes over the services' gauges.
-    pub gauge_interval: Duration,
-}
+/// Between two passes over the services' gauges: shorter than any usual scrape interval, and a pass over 110 pods
+/// takes a few milliseconds.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// After the loop has ended, how long a last scrape is waited for. Together with the rest this stays below the
 /// 5 s in which the process promises to end.
 const LAST_SCRAPE: Duration = Duration::from_secs(3);
 
 /// Runs until SIGTERM or SIGINT.
-pub fn run(settings: Settings) -> anyhow::Result<()> {
+pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(config.log_level).init();
     let (stop, told) = UnixStream::pair().context("cannot make a socket pair for signals")?;
     for signal in [SIGTERM, SIGINT] {
         let target = told.try_clone().context("cannot duplicate a descriptor")?;
         signal_hook::low_level::pipe::register(signal, target).context("cannot register for signals")?;
     }
     let health = Arc::new(Health::new(Arc::new(SystemClock)));
-    let (recorder, registry) = metrics::new(settings.metrics);
-    let endpoint = Endpoint::start(settings.endpoint, Arc::clone(&registry), Arc::clone(&health))?;
+    let (recorder, registry) = metrics::new(config.metrics_settings());
+    let endpoint = Endpoint::start(endpoint_settings(config), Arc::clone(&registry), Arc::clone(&health))?;
 
-    let root = Root::find(settings.cgroup.as_deref())?;
+    let root = Root::find(config.cgroup.as_deref())?;
     if !root.whole {
         tracing::warn!(
             cgroup = ?root.path,
             "this is not the root of the cgroup hierarchy: only what is below it is seen"
         );
     }
+    let options = probe::Options { ring_bytes: u32::try_from(config.ring_bytes).unwrap_or(u32::MAX) };
     let begun = Instant::now();
-    let (probe, ring) = Probe::attach(OBJECT, &root, settings.probe)?;
+    let (probe, ring) = Probe::attach(OBJECT, &root, options)?;
     tracing::info!(milliseconds = begun.elapsed().as_millis(), cgroup = ?root.path, "programs attached");
 
+    let who = attribution_settings(config);
     let catalog = Arc::<RwLock<Catalog>>::default();
     let roster = Arc::<Mutex<Roster>>::default();
     let naming = Attribution::start(
-        settings.attribution.clone(),
+        who.clone(),
         Arc::clone(&catalog),
         Arc::clone(&roster),
     )
     .context("cannot start the attribution thread")?;
-    let collector = Collector::new(
-        settings.attribution,
-        Ports::new(settings.database_ports),
-        catalog,
-        roster,
-    );
-    let gauges = Gauges::start(collector, settings.gauge_interval, registry.collection())
+    let collector = Collector::new(who, database_ports(config), catalog, roster);
+    let gauges = Gauges::start(collector, GAUGE_INTERVAL, registry.collection())
         .context("cannot start the thread of the gauges")?;
 
-    let pipeline = Pipeline::new(recorder, naming, settings.pipeline);
+    let pipeline = Pipeline::new(recorder, naming, pipeline_settings(config));
     let drive = Drive::new(probe, ring, pipeline, health, stop.try_clone()?)?;
     tracing::info!(address = %endpoint.address(), "serving");
     let stopped = drive.run()?;
@@ -87,7 +75,34 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     await_last_scrape(&registry, &stop)?;
     drop((stopped, gauges));
     endpoint.stop();
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+fn endpoint_settings(config: &Config) -> endpoint::Settings {
+    let mut settings = endpoint::Settings::new(config.listen);
+    settings.metrics = config.metrics;
+    settings
+}
+
+fn pipeline_settings(config: &Config) -> pipeline::Settings {
+    pipeline::Settings { call_idle: config.call_idle, ..pipeline::Settings::default() }
+}
+
+fn attribution_settings(config: &Config) -> attribution::Settings {
+    let mut settings = attribution::Settings::default();
+    settings.node = config.node_name.clone().unwrap_or_else(host_name);
+    settings.rules = config.structured.services.clone();
+    settings
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn database_ports(config: &Config) -> Ports {
+    Ports::new(config.structured.database_ports.iter().flat_map(|database| {
+        database.ports.iter().map(|port| (*port, database.database.clone()))
+    }))
 }
 
 /// Waits until somebody has scraped what was counted last, but no longer than [`LAST_SCRAPE`] or a second signal.

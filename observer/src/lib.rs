@@ -15,6 +15,7 @@ pub mod session;
 pub mod attribution;
 
 pub mod clock;
+pub mod config;
 pub mod endpoint;
 pub mod metrics;
 
@@ -23,3 +24,23 @@ pub mod gauge;
 pub mod pipeline;
 
 pub mod daemon;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use config::Config;
+use config::args::ReplayFormat;
+
+pub fn check(_config: &Config, _json: bool) -> anyhow::Result<ExitCode> {
+    bail!("`observer check` is not built yet")
+}
+
+pub fn replay(_config: &Config, _file: &Path, _format: ReplayFormat) -> anyhow::Result<ExitCode> {
+    bail!("`observer replay` is not built yet")
+}
+
+pub fn top(_config: &Config, _url: Option<&str>) -> anyhow::Result<ExitCode> {
+    bail!("`observer top` is not built yet")
+}

@@ -1,16 +1,52 @@
-//! The command.
+//! The command line: each subcommand is one call.
 
-fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let settings = observer::daemon::Settings {
-        endpoint: observer::endpoint::Settings::new(([0, 0, 0, 0], 9464).into()),
-        metrics: observer::metrics::Settings::default(),
-        attribution: observer::attribution::Settings::default(),
-        pipeline: observer::pipeline::Settings::default(),
-        probe: observer::probe::Options { ring_bytes: 1 << 23 },
-        cgroup: None,
-        database_ports: Vec::new(),
-        gauge_interval: std::time::Duration::from_secs(5),
-    };
-    observer::daemon::run(settings)
+use std::process::ExitCode;
+
+use observer::config::args::{self, Act, Page};
+use observer::config::{Config, Said, resolve};
+use observer::{config, daemon, metrics};
+
+fn main() -> ExitCode {
+    let act = args::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match perform(act) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("observer: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(act: Act) -> anyhow::Result<ExitCode> {
+    match act {
+        Act::Run { flags } => daemon::run(&settled(flags)?.0),
+        Act::Check { flags, json } => observer::check(&settled(flags)?.0, json),
+        Act::Replay { flags, file, format } => observer::replay(&settled(flags)?.0, &file, format),
+        Act::Top { flags, url } => observer::top(&settled(flags)?.0, url.as_deref()),
+        Act::Config { flags } => {
+            print!("{}", settled(flags)?.1);
+            Ok(ExitCode::SUCCESS)
+        }
+        Act::Completions { shell } => {
+            args::completions(shell);
+            Ok(ExitCode::SUCCESS)
+        }
+        Act::Docs { page } => {
+            print!(
+                "{}",
+                match page {
+                    Page::Metrics => metrics::document::document(),
+                    Page::Configuration => config::document::document(),
+                }
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn settled(flags: config::resolve::Flags) -> anyhow::Result<(Config, config::effective::Effective)> {
+    Ok(resolve(&Said {
+        flags,
+        environment: std::env::vars_os().collect(),
+    })?)
 }

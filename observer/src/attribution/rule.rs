@@ -21,8 +21,8 @@ pub struct ServiceRule {
     pub command_line: Option<String>,
     /// Pattern for the cgroup path.
     pub cgroup: Option<String>,
-    /// A label of the pod or container, and the pattern for its value.
-    pub label: Option<(String, String)>,
+    /// Labels of the pod or container, and the patterns for their values.
+    pub label: Vec<(String, String)>,
 }
 
 /// Rules in their order; the first that matches names the service.
@@ -91,11 +91,13 @@ impl ServiceRule {
             pattern(process, subject.process),
             pattern(command_line, subject.command_line),
             pattern(cgroup, subject.cgroup),
-            label.as_ref().map(|(key, value)| {
-                subject
-                    .labels
-                    .and_then(|labels| labels.get(key))
-                    .is_some_and(|text| glob::matches(value, text))
+            (!label.is_empty()).then(|| {
+                label.iter().all(|(key, value)| {
+                    subject
+                        .labels
+                        .and_then(|labels| labels.get(key))
+                        .is_some_and(|text| glob::matches(value, text))
+                })
             }),
         ];
         let mut given = conditions.into_iter().flatten().peekable();
@@ -131,7 +133,7 @@ mod tests {
             }),
             rule("group", |rule| rule.cgroup = Some("/batch.slice/*".to_owned())),
             rule("label", |rule| {
-                rule.label = Some(("team".to_owned(), "pki*".to_owned()));
+                rule.label = vec![("team".to_owned(), "pki*".to_owned())];
             }),
         ]);
         let check = |subject: Subject<'_>, expected: Option<&str>| {

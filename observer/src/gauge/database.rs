@@ -12,7 +12,7 @@ pub struct Ports(BTreeMap<u16, Arc<str>>);
 
 /// Registered or conventional ports. Left out: those that other services use as often (8086 `InfluxDB`, 8123 and
 /// 9000 over HTTP belong to anybody; 9000 is `ClickHouse`'s native port and stays).
-const DEFAULT: [(u16, &str); 27] = [
+pub const DEFAULT: [(u16, &str); 27] = [
     (1433, "sqlserver"),
     (1521, "oracle"),
     (2379, "etcd"),

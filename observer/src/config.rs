@@ -1,0 +1,88 @@
+//! Settings: what was said on the command line, in the environment and in the file, and what is meant by it.
+//!
+//! Boundary: reads and checks; starts nothing. Whoever needs a setting takes it from [`Config`].
+
+pub mod args;
+pub mod document;
+pub mod effective;
+pub mod environment;
+pub mod mistake;
+pub mod resolve;
+pub mod setting;
+pub mod structured;
+pub mod table;
+pub mod yaml;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use mistake::Mistakes;
+pub use resolve::{Said, resolve};
+pub use structured::{DatabasePorts, ServiceRule, Structured};
+pub use table::{Kubernetes, LogFormat};
+
+use crate::metrics;
+
+/// Everything that is in effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub web_config: Option<PathBuf>,
+    pub metrics: bool,
+    pub log_format: LogFormat,
+    pub log_level: tracing::Level,
+    pub client_metrics: bool,
+    pub max_methods: usize,
+    pub max_series: usize,
+    pub series_idle: Duration,
+    pub call_idle: Duration,
+    pub ring_bytes: u64,
+    pub drain_interval: Duration,
+    /// `None`: find it.
+    pub cgroup: Option<PathBuf>,
+    pub kubernetes: Kubernetes,
+    /// `None`: the host's name.
+    pub node_name: Option<String>,
+    pub structured: Structured,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 9464).into(),
+            web_config: None,
+            metrics: true,
+            log_format: LogFormat::Text,
+            log_level: tracing::Level::INFO,
+            client_metrics: true,
+            max_methods: metrics::settings::DEFAULT_MAX_METHODS,
+            max_series: metrics::settings::DEFAULT_MAX_SERIES,
+            series_idle: metrics::settings::DEFAULT_SERIES_IDLE,
+            call_idle: Duration::from_hours(1),
+            ring_bytes: 16 << 20,
+            drain_interval: Duration::from_millis(50),
+            cgroup: None,
+            kubernetes: Kubernetes::Auto,
+            node_name: None,
+            structured: Structured::default(),
+        }
+    }
+}
+
+impl Config {
+    pub fn metrics_settings(&self) -> metrics::Settings {
+        metrics::Settings {
+            buckets: self.structured.buckets.clone(),
+            namespace: self.structured.labels.namespace,
+            pod: self.structured.labels.pod,
+            client: self.client_metrics,
+            max_methods: self.max_methods,
+            max_series: self.max_series,
+            series_idle: self.series_idle,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

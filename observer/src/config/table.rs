@@ -1,0 +1,263 @@
+//! Every setting that is one value. Flags, environment variables, keys of the file, and `docs/configuration.md` come
+//! from here; structured settings are in [`structured`](super::structured).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::setting::{self, About, Setting};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kubernetes {
+    /// The API server where the observer runs in a pod, else nothing.
+    Auto,
+    /// A watch on the API server, limited to this node's pods.
+    Api,
+    /// The kubelet's own list of pods.
+    Kubelet,
+    Off,
+}
+
+const HOUR: u64 = 3_600_000;
+
+/// Flag and variable only: it says where the file is.
+pub static CONFIG: About = About {
+    name: "config",
+    value: "FILE",
+    default: "",
+    help: "Settings file, in YAML",
+    reason: "Everything has a default; a file is needed for rules and buckets only.",
+};
+
+pub static LISTEN: Setting<SocketAddr> = Setting {
+    about: About {
+        name: "listen",
+        value: "ADDRESS:PORT",
+        default: "0.0.0.0:9464",
+        help: "Where /metrics and /health are served",
+        reason: "Prometheus scrapes from another node; 9464 is what OpenTelemetry's Prometheus exporters use.",
+    },
+    parse: setting::address,
+};
+
+pub static WEB_CONFIG: Setting<PathBuf> = Setting {
+    about: About {
+        name: "web.config.file",
+        value: "FILE",
+        default: "",
+        help: "TLS and basic authentication of the endpoint, in the format that Prometheus exporters share",
+        reason: "Plain HTTP inside of a cluster is what scrapers expect; read again when it changes.",
+    },
+    parse: path,
+};
+
+pub static METRICS: Setting<bool> = Setting {
+    about: About {
+        name: "metrics-enabled",
+        value: "true|false",
+        default: "true",
+        help: "Whether /metrics is served; MARTY_METRICS_ENABLED says the same",
+        reason: "Metrics are what the observer is for.",
+    },
+    parse: setting::boolean,
+};
+
+pub static LOG_FORMAT: Setting<LogFormat> = Setting {
+    about: About {
+        name: "log-format",
+        value: "text|json",
+        default: "text",
+        help: "One line of text or one JSON object for each message",
+        reason: "A person reads it first; the chart sets json.",
+    },
+    parse: |text| setting::word(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+};
+
+pub static LOG_LEVEL: Setting<tracing::Level> = Setting {
+    about: About {
+        name: "log-level",
+        value: "error|warn|info|debug|trace",
+        default: "info",
+        help: "The least important messages that are logged",
+        reason: "info tells start, stop and changes; nothing is logged per call.",
+    },
+    parse: |text| {
+        use tracing::Level;
+        let levels = [
+            ("error", Level::ERROR),
+            ("warn", Level::WARN),
+            ("info", Level::INFO),
+            ("debug", Level::DEBUG),
+            ("trace", Level::TRACE),
+        ];
+        setting::word(text, &levels)
+    },
+};
+
+pub static CLIENT_METRICS: Setting<bool> = Setting {
+    about: About {
+        name: "client-metrics",
+        value: "true|false",
+        default: "true",
+        help: "Whether calls that this node's services send are counted too (marty_grpc_client_*)",
+        reason: "The service map needs them; they can be half of all series.",
+    },
+    parse: setting::boolean,
+};
+
+pub static MAX_METHODS: Setting<usize> = Setting {
+    about: About {
+        name: "max-methods",
+        value: "N",
+        default: "200",
+        help: "Methods of one service that get series of their own; the others count under _other",
+        reason: "The largest public APIs have about 150; a scanner's random paths must end somewhere.",
+    },
+    parse: |text| setting::count(text, 1, 10_000),
+};
+
+pub static MAX_SERIES: Setting<usize> = Setting {
+    about: About {
+        name: "max-series",
+        value: "N",
+        default: "50000",
+        help: "Series of calls above which no new service or method gets series of its own",
+        reason: "About 2,400 methods, 3 MB of memory here and 7 MB per scrape: more than one node's services have.",
+    },
+    parse: |text| setting::count(text, 100, 1_000_000),
+};
+
+pub static SERIES_IDLE: Setting<Duration> = Setting {
+    about: About {
+        name: "series-idle",
+        value: "DURATION",
+        default: "1h",
+        help: "Series that nothing was counted into for this long go",
+        reason: "Longer than the ranges of usual alerts, short enough that the pods of a rollout go.",
+    },
+    parse: |text| setting::duration(text, 60_000, 30 * 24 * HOUR),
+};
+
+pub static CALL_IDLE: Setting<Duration> = Setting {
+    about: About {
+        name: "call-idle",
+        value: "DURATION",
+        default: "1h",
+        help: "A call of which nothing was seen for this long is given up (status _unobserved)",
+        reason: "Streams that wait for events are silent for long; a lost end must not stay in flight for ever.",
+    },
+    parse: |text| setting::duration(text, 10_000, 7 * 24 * HOUR),
+};
+
+pub static RING_BYTES: Setting<u64> = Setting {
+    about: About {
+        name: "ring-bytes",
+        value: "SIZE",
+        default: "16MiB",
+        help: "Buffer between the kernel and the daemon; a power of two",
+        reason: "About 150,000 records: a second of 35,000 calls, while the daemon is not scheduled.",
+    },
+    parse: |text| {
+        let bytes = setting::size(text, 64 << 10, 1 << 30)?;
+        if bytes.is_power_of_two() {
+            Ok(bytes)
+        } else {
+            Err(format!("`{text}` is not a power of two"))
+        }
+    },
+};
+
+pub static DRAIN_INTERVAL: Setting<Duration> = Setting {
+    about: About {
+        name: "drain-interval",
+        value: "DURATION",
+        default: "50ms",
+        help: "How long records may wait in the kernel's buffer; a filling buffer is drained sooner",
+        reason: "A wake-up per record costs more than everything else; nobody scrapes more often.",
+    },
+    parse: |text| setting::duration(text, 1, 1000),
+};
+
+pub static CGROUP: Setting<PathBuf> = Setting {
+    about: About {
+        name: "cgroup-path",
+        value: "DIR",
+        default: "",
+        help: "Root of the cgroup v2 hierarchy to observe",
+        reason: "It is found in the mount table; a sub-hierarchy may be named to see only that.",
+    },
+    parse: path,
+};
+
+pub static KUBERNETES: Setting<Kubernetes> = Setting {
+    about: About {
+        name: "kubernetes",
+        value: "auto|api|kubelet|off",
+        default: "auto",
+        help: "Where names of pods and services come from",
+        reason: "auto: the API server when running in a pod, else nothing.",
+    },
+    parse: |text| {
+        let words = [
+            ("auto", Kubernetes::Auto),
+            ("api", Kubernetes::Api),
+            ("kubelet", Kubernetes::Kubelet),
+            ("off", Kubernetes::Off),
+        ];
+        setting::word(text, &words)
+    },
+};
+
+pub static NODE_NAME: Setting<String> = Setting {
+    about: About {
+        name: "node-name",
+        value: "NAME",
+        default: "",
+        help: "Name of this node in Kubernetes",
+        reason: "Without it the host name, which most clusters use; the chart passes spec.nodeName.",
+    },
+    parse: |text| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if text.len() <= 253 && text.chars().all(allowed) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!(
+                "`{text}` is not a node name (letters, digits, `-`, `.`, 253 at most)"
+            ))
+        }
+    },
+};
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        Err("must not be empty".to_owned())
+    } else {
+        Ok(PathBuf::from(text))
+    }
+}
+
+/// In the order of help and documentation. All but `config` are in the file as well.
+pub static ALL: &[&About] = &[
+    &CONFIG,
+    &LISTEN.about,
+    &WEB_CONFIG.about,
+    &METRICS.about,
+    &LOG_FORMAT.about,
+    &LOG_LEVEL.about,
+    &CLIENT_METRICS.about,
+    &MAX_METHODS.about,
+    &MAX_SERIES.about,
+    &SERIES_IDLE.about,
+    &CALL_IDLE.about,
+    &RING_BYTES.about,
+    &DRAIN_INTERVAL.about,
+    &CGROUP.about,
+    &KUBERNETES.about,
+    &NODE_NAME.about,
+];
