@@ -199,7 +199,7 @@ impl Session {
         let sender = self.sender(direction);
         let (calls, mut output) = self.output(events);
         if let Some(sender) = sender {
-            calls.data(StreamId::new(data.stream), sender, data.bytes, time, &mut output)
+            calls.data(StreamId::new(data.stream), sender, data.bytes, time, &mut output);
         } else {
             let bytes = &mut output.losses.unattributed_bytes;
             *bytes = bytes.saturating_add(u64::from(data.bytes));
@@ -227,7 +227,7 @@ impl Session {
         if let Err(broken) = outcome {
             self.losses.broken_frames += 1;
             self.lose(direction);
-            if broken != Broken::FrameSize && piece.offset == 0 {
+            if broken != Broken::FrameSize {
                 outcome = self.read(direction, &piece);
             }
         }
