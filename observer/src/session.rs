@@ -193,7 +193,7 @@ impl Session {
     }
 
     fn count(&mut self, direction: Direction, data: DataCount, time: u64, events: &mut Vec<CallEvent>) {
-        if data.stream == 0 {
+        if data.stream == 0 || data.bytes == 0 {
             return;
         }
         let sender = self.sender(direction);

@@ -3,4 +3,5 @@
 pub mod plain_http;
 pub mod skip;
 pub mod story;
+pub mod vocabulary;
 pub mod wire;

@@ -9,7 +9,26 @@
 mod frame;
 mod hpack;
 mod kernel;
+mod tap;
 
 pub use frame::{Frame, header_frames};
 pub use hpack::{Encoder, Field, Form};
 pub use kernel::Kernel;
+use observer_ebpf::record::{DataCount, Record};
+pub use tap::Tap;
+
+const EMPTY: Record = Record {
+    connection: 0,
+    time: 0,
+    sequence: 0,
+    kind: 0,
+    direction: 0,
+    frame_type: 0,
+    flags: 0,
+    stream: 0,
+    length: 0,
+    offset: 0,
+    payload: 0,
+    data: DataCount { stream: 0, bytes: 0 },
+    data_other: DataCount { stream: 0, bytes: 0 },
+};

@@ -154,7 +154,9 @@ impl Assembly {
             .checked_add(size)
             .filter(|&all| all <= wanted)
             .ok_or(Broken::Piece)?;
-        if before == 0 && frame.received == wanted {
+        // The kernel withholds what is above the ceiling for a block, and says so by a piece with nothing in it.
+        let withheld = before == 0 && size == 0;
+        if before == 0 && (frame.received == wanted || withheld) {
             self.frame = None;
             return Ok(Some((frame, Place::Record(piece.payload))));
         }

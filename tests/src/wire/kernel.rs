@@ -1,10 +1,11 @@
 //! Makes the records that the kernel would make of frames, in pieces of any size.
 
 use observer_ebpf::record::{
-    DATA, DataCount, Direction, END_STREAM, HEADERS, Kind, RST_STREAM, Record, delivered_length,
+    CONTINUATION, DATA, DataCount, Direction, END_STREAM, GOAWAY, HEADERS, Kind, MAX_HEADER_BLOCK,
+    PUSH_PROMISE, RST_STREAM, Record, SETTINGS, delivered_length,
 };
 
-use super::Frame;
+use super::{EMPTY, Frame};
 
 #[derive(Debug)]
 pub struct Kernel {
@@ -17,6 +18,8 @@ pub struct Kernel {
 struct Half {
     sequence: u32,
     data: DataCount,
+    /// Header bytes of the open block so far.
+    block: usize,
 }
 
 impl Kernel {
@@ -41,9 +44,11 @@ impl Kernel {
         if frame.frame_type == DATA {
             return self.data(direction, frame, time);
         }
-        let delivered = usize::try_from(delivered_length(frame.frame_type, length)).expect("a length");
-        let is_told =
-            delivered > 0 || matches!(frame.frame_type, HEADERS | observer_ebpf::record::CONTINUATION);
+        let delivered = self.delivered(direction, frame);
+        let is_told = matches!(
+            frame.frame_type,
+            HEADERS | CONTINUATION | PUSH_PROMISE | SETTINGS | RST_STREAM | GOAWAY
+        );
         if !is_told {
             return Vec::new();
         }
@@ -64,6 +69,21 @@ impl Kernel {
             offset += piece.len() as u32;
         }
         records
+    }
+
+    /// How much of a frame is delivered: of a block above the ceiling nothing.
+    fn delivered(&mut self, direction: Direction, frame: &Frame) -> usize {
+        let block = &mut self.halves[direction as usize].block;
+        match frame.frame_type {
+            HEADERS | PUSH_PROMISE => *block = frame.payload.len(),
+            CONTINUATION => *block += frame.payload.len(),
+            _ => return delivered_length(frame.frame_type, frame.payload.len() as u32) as usize,
+        }
+        if *block > MAX_HEADER_BLOCK as usize {
+            0
+        } else {
+            frame.payload.len()
+        }
     }
 
     /// A record without payload: a gap, an end.
@@ -127,19 +147,3 @@ impl Kernel {
         self.halves = [Half::default(), Half::default()];
     }
 }
-
-const EMPTY: Record = Record {
-    connection: 0,
-    time: 0,
-    sequence: 0,
-    kind: 0,
-    direction: 0,
-    frame_type: 0,
-    flags: 0,
-    stream: 0,
-    length: 0,
-    offset: 0,
-    payload: 0,
-    data: DataCount { stream: 0, bytes: 0 },
-    data_other: DataCount { stream: 0, bytes: 0 },
-};
