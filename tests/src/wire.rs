@@ -15,6 +15,7 @@ pub use frame::{Frame, header_frames};
 pub use hpack::{Encoder, Field, Form};
 pub use kernel::Kernel;
 use observer_ebpf::record::{DataCount, Record};
+pub use observer_ebpf::walker::PREFACE;
 pub use tap::Tap;
 
 const EMPTY: Record = Record {

@@ -11,7 +11,10 @@ struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-#[expect(unsafe_code, reason = "counts and forwards to the system's allocator, with its arguments unchanged")]
+#[expect(
+    unsafe_code,
+    reason = "counts and forwards to the system's allocator, with its arguments unchanged"
+)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -41,10 +44,21 @@ struct Traffic {
 
 impl Traffic {
     fn new(form: Form) -> Self {
-        Self { kernel: Kernel::new(4096), encoders: [Encoder::default(), Encoder::default()], form, stream: 1 }
+        Self {
+            kernel: Kernel::new(4096),
+            encoders: [Encoder::default(), Encoder::default()],
+            form,
+            stream: 1,
+        }
     }
 
-    fn headers(&mut self, sender: usize, stream: u32, end: bool, fields: &[(&str, &str)]) -> Vec<(Record, Vec<u8>)> {
+    fn headers(
+        &mut self,
+        sender: usize,
+        stream: u32,
+        end: bool,
+        fields: &[(&str, &str)],
+    ) -> Vec<(Record, Vec<u8>)> {
         let fields: Vec<Field> = fields
             .iter()
             .map(|&(name, value)| Field {
@@ -56,10 +70,22 @@ impl Traffic {
             .collect();
         let block = self.encoders[sender].encode(&fields);
         let flags = if end { END_STREAM } else { 0 };
-        let first = Frame { frame_type: HEADERS, flags, stream, payload: Vec::new() };
-        let direction = if sender == 0 { Direction::Ingress } else { Direction::Egress };
+        let first = Frame {
+            frame_type: HEADERS,
+            flags,
+            stream,
+            payload: Vec::new(),
+        };
+        let direction = if sender == 0 {
+            Direction::Ingress
+        } else {
+            Direction::Egress
+        };
         let frames = header_frames(&first, &block, usize::MAX, None, false);
-        frames.iter().flat_map(|frame| self.kernel.frame(direction, frame, stream.into())).collect()
+        frames
+            .iter()
+            .flat_map(|frame| self.kernel.frame(direction, frame, stream.into()))
+            .collect()
     }
 
     fn calls(&mut self, at_once: u32) -> Vec<(Record, Vec<u8>)> {
@@ -80,7 +106,12 @@ impl Traffic {
             records.extend(self.headers(0, stream, false, &request));
         }
         for &stream in &streams {
-            records.extend(self.headers(1, stream, false, &[(":status", "200"), ("content-type", "application/grpc")]));
+            records.extend(self.headers(
+                1,
+                stream,
+                false,
+                &[(":status", "200"), ("content-type", "application/grpc")],
+            ));
             records.extend(self.headers(1, stream, true, &[("grpc-status", "0"), ("grpc-message", "")]));
         }
         records
@@ -94,7 +125,10 @@ fn play(session: &mut Session, records: &[(Record, Vec<u8>)], events: &mut Vec<C
     for (record, payload) in records {
         events.clear();
         session.on_record(record, payload, events);
-        ended += events.iter().filter(|event| matches!(event, CallEvent::Ended(_))).count();
+        ended += events
+            .iter()
+            .filter(|event| matches!(event, CallEvent::Ended(_)))
+            .count();
     }
     (ALLOCATIONS.load(Ordering::Relaxed) - before, ended)
 }
@@ -116,7 +150,10 @@ fn no_allocation_per_call_and_little_memory_when_idle() {
             assert_eq!(allocations, 0, "{form:?}, {at_once} at once");
             session.expire(u64::MAX / 2, 1, &mut events);
             let memory = session.memory();
-            println!("{form:?}, {at_once} at once: {memory} bytes when idle, {} without tables", size_of::<Session>());
+            println!(
+                "{form:?}, {at_once} at once: {memory} bytes when idle, {} without tables",
+                size_of::<Session>()
+            );
             assert!(memory < 3 * 1024, "{form:?}, {at_once} at once: {memory} bytes");
         }
     }

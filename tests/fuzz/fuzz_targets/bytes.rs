@@ -42,7 +42,9 @@ fn events(data: &[u8], joined: bool, most: usize) -> Vec<CallEvent> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&first, data)) = data.split_first() else { return };
+    let Some((&first, data)) = data.split_first() else {
+        return;
+    };
     let joined = first & 1 == 1;
     let whole = events(data, joined, usize::MAX);
     let mut open = HashSet::new();

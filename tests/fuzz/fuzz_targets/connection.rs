@@ -32,7 +32,10 @@ const FIELDS: [(&str, &str); 24] = [
     ("grpc-status", ""),
     ("x-other", "1"),
     ("x-other", "2"),
-    ("x-long", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"),
+    (
+        "x-long",
+        "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv",
+    ),
     ("", ""),
 ];
 
@@ -60,44 +63,108 @@ impl Player {
     fn act(&mut self, act: u8, stream: u32, body: &[u8], time: u64) {
         let sender = usize::from(act & 1);
         let direction = Direction::from_raw(act & 1);
-        let number = body.iter().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
+        let number = body
+            .iter()
+            .fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
         match act >> 4 {
             0..=5 => {
                 let field = |&byte: &u8| {
                     let (name, value) = FIELDS[usize::from(byte & 0x1f) % FIELDS.len()];
-                    let form = [Form::Indexing, Form::Literal, Form::NeverIndexed][usize::from(byte >> 6) % 3];
-                    Field { name: name.into(), value: value.into(), form, huffman: byte & 0x20 != 0 }
+                    let form =
+                        [Form::Indexing, Form::Literal, Form::NeverIndexed][usize::from(byte >> 6) % 3];
+                    Field {
+                        name: name.into(),
+                        value: value.into(),
+                        form,
+                        huffman: byte & 0x20 != 0,
+                    }
                 };
                 let block = self.encoders[sender].encode(&body.iter().map(field).collect::<Vec<_>>());
                 let frame_type = if act & 8 == 0 { 1 } else { 5 };
-                let payload = if frame_type == 5 { vec![0, 0, 0, 2] } else { Vec::new() };
-                let first = Frame { frame_type, flags: act >> 1 & 1, stream, payload };
+                let payload = if frame_type == 5 {
+                    vec![0, 0, 0, 2]
+                } else {
+                    Vec::new()
+                };
+                let first = Frame {
+                    frame_type,
+                    flags: act >> 1 & 1,
+                    stream,
+                    payload,
+                };
                 let most = if act & 4 == 0 { usize::MAX } else { 9 };
-                for frame in header_frames(&first, &block, most, Some(3).filter(|_| act & 0x10 != 0), act & 0x20 != 0) {
+                for frame in header_frames(
+                    &first,
+                    &block,
+                    most,
+                    Some(3).filter(|_| act & 0x10 != 0),
+                    act & 0x20 != 0,
+                ) {
                     self.send(direction, &frame, time);
                 }
             }
             6 => {
                 let payload = vec![0; number as usize & 0xffff];
-                self.send(direction, &Frame { frame_type: 0, flags: act >> 1 & 1, stream, payload }, time);
+                self.send(
+                    direction,
+                    &Frame {
+                        frame_type: 0,
+                        flags: act >> 1 & 1,
+                        stream,
+                        payload,
+                    },
+                    time,
+                );
             }
             7 | 8 => {
                 let frame_type = [1, 9, 3, 7, 4, 5, 9, 1][usize::from(act >> 1 & 7)];
                 let flags = body.first().copied().unwrap_or(0);
                 let payload = body.get(1..).unwrap_or_default().to_vec();
-                self.send(direction, &Frame { frame_type, flags, stream, payload }, time);
+                self.send(
+                    direction,
+                    &Frame {
+                        frame_type,
+                        flags,
+                        stream,
+                        payload,
+                    },
+                    time,
+                );
             }
             9 => {
-                self.send(direction, &Frame { frame_type: 3, flags: 0, stream, payload: number.to_be_bytes().into() }, time);
+                self.send(
+                    direction,
+                    &Frame {
+                        frame_type: 3,
+                        flags: 0,
+                        stream,
+                        payload: number.to_be_bytes().into(),
+                    },
+                    time,
+                );
             }
             10 => {
                 let payload = [stream.to_be_bytes(), [0; 4]].concat();
-                self.send(direction, &Frame { frame_type: 7, flags: 0, stream: 0, payload }, time);
+                self.send(
+                    direction,
+                    &Frame {
+                        frame_type: 7,
+                        flags: 0,
+                        stream: 0,
+                        payload,
+                    },
+                    time,
+                );
             }
             11 => self.encoders[sender].resize(number as usize & 0x1fff),
             12 => {
                 // Lost: told to nobody, but counted.
-                let frame = Frame { frame_type: 3, flags: 0, stream, payload: vec![0; 4] };
+                let frame = Frame {
+                    frame_type: 3,
+                    flags: 0,
+                    stream,
+                    payload: vec![0; 4],
+                };
                 self.kernel.frame(direction, &frame, time);
             }
             13 => self.tell(direction, Kind::Gap, 0, time),
@@ -135,7 +202,9 @@ fn events(data: &[u8], joined: bool, piece: usize) -> Vec<CallEvent> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&first, data)) = data.split_first() else { return };
+    let Some((&first, data)) = data.split_first() else {
+        return;
+    };
     let joined = first & 1 == 1;
     let whole = events(data, joined, 4096);
     let mut open = HashSet::new();

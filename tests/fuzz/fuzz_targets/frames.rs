@@ -12,14 +12,29 @@ fuzz_target!(|data: &[u8]| {
     while let Some((&[frame_type, flags, stream, length, offset, size], after)) = rest.split_first_chunk() {
         let (payload, after) = after.split_at(usize::from(size).min(after.len()));
         rest = after;
-        let large = vec![0x40; if frame_type & 0x80 == 0 { 0 } else { usize::from(size) << 8 }];
+        let large = vec![
+            0x40;
+            if frame_type & 0x80 == 0 {
+                0
+            } else {
+                usize::from(size) << 8
+            }
+        ];
         let payload = if large.is_empty() { payload } else { &large };
         let piece = Piece {
             frame_type: frame_type & 0xf,
             flags,
             stream: StreamId::new(stream.into()),
-            length: if frame_type & 0x40 == 0 { length.into() } else { u32::from(length) << 12 },
-            offset: if frame_type & 0x20 == 0 { offset.into() } else { u32::from(offset) << 8 },
+            length: if frame_type & 0x40 == 0 {
+                length.into()
+            } else {
+                u32::from(length) << 12
+            },
+            offset: if frame_type & 0x20 == 0 {
+                offset.into()
+            } else {
+                u32::from(offset) << 8
+            },
             time: 0,
             payload,
         };

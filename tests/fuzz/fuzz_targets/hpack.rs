@@ -7,21 +7,28 @@ use observer::hpack::{Decoder, MAX_VALUE, Malformed};
 use tests::vocabulary::Everything;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&[cut, allowed], mut rest)) = data.split_first_chunk() else { return };
+    let Some((&[cut, allowed], mut rest)) = data.split_first_chunk() else {
+        return;
+    };
     let mut fresh = Decoder::new();
     fresh.allow(u32::from(allowed) << 8);
     let mut late = Decoder::joined();
     let mut oracle = fluke_hpack::Decoder::new();
     let (mut told_fresh, mut told_late) = (Everything::default(), Everything::default());
     for place in 0.. {
-        let Some((&length, after)) = rest.split_first() else { return };
+        let Some((&length, after)) = rest.split_first() else {
+            return;
+        };
         let (block, after) = after.split_at(usize::from(length).min(after.len()));
         rest = after;
         told_fresh.told.clear();
         told_late.told.clear();
         let outcome = fresh.decode(block, &mut told_fresh);
         if outcome.is_err() {
-            if !matches!(outcome, Err(Malformed::SizeUpdatePlace | Malformed::SizeUpdateLimit)) {
+            if !matches!(
+                outcome,
+                Err(Malformed::SizeUpdatePlace | Malformed::SizeUpdateLimit)
+            ) {
                 assert!(oracle.decode(block).is_err(), "{outcome:?}");
             }
             // From here on the two know different things.
