@@ -17,7 +17,7 @@ mod text;
 
 pub use decoder::{Decoder, Malformed};
 pub use dynamic_table::MAX_HELD_ENTRIES;
-pub use huffman::Encoded;
+pub use huffman::{Encoded, encode as encode_huffman};
 pub use text::{MAX_VALUE, Text};
 
 /// A header name that a [`Vocabulary`] wants: any number of its choice below [`Name::MAX`].

@@ -193,13 +193,13 @@ impl Session {
     }
 
     fn count(&mut self, direction: Direction, data: DataCount, time: u64, events: &mut Vec<CallEvent>) {
-        if data.stream == 0 {
+        if data.stream == 0 || data.bytes == 0 {
             return;
         }
         let sender = self.sender(direction);
         let (calls, mut output) = self.output(events);
         if let Some(sender) = sender {
-            calls.data(StreamId::new(data.stream), sender, data.bytes, time, &mut output)
+            calls.data(StreamId::new(data.stream), sender, data.bytes, time, &mut output);
         } else {
             let bytes = &mut output.losses.unattributed_bytes;
             *bytes = bytes.saturating_add(u64::from(data.bytes));
@@ -227,7 +227,7 @@ impl Session {
         if let Err(broken) = outcome {
             self.losses.broken_frames += 1;
             self.lose(direction);
-            if broken != Broken::FrameSize && piece.offset == 0 {
+            if broken != Broken::FrameSize {
                 outcome = self.read(direction, &piece);
             }
         }

@@ -1,4 +1,7 @@
-//! Harness for the live tests: guards, workloads, scrapes.
+//! Harness for the live tests: guards, workloads, scrapes; and for the tests of decoding: an encoder and stories.
 
 pub mod plain_http;
 pub mod skip;
+pub mod story;
+pub mod vocabulary;
+pub mod wire;

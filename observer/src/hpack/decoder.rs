@@ -277,10 +277,11 @@ mod tests {
 
     fn unhex(text: &str) -> Vec<u8> {
         let digits: String = text.split_whitespace().collect();
-        (0..digits.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
-            .collect()
+        let pairs = digits
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| std::str::from_utf8(pair).unwrap());
+        pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
     }
 
     /// Feeds blocks (hexadecimal) and compares what is told of each.

@@ -48,6 +48,8 @@ pub struct Assembly {
     held: Vec<u8>,
     frame: Option<OpenFrame>,
     block: Option<OpenBlock>,
+    /// The beginning of what comes may have been missed; its rest is to be passed over in silence.
+    adrift: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +87,21 @@ enum Place<'a> {
 }
 
 impl Assembly {
+    /// `joined`: the first piece may be in the middle of something.
+    #[must_use]
+    pub fn new(joined: bool) -> Self {
+        Self {
+            adrift: joined,
+            ..Self::default()
+        }
+    }
+
     /// Takes the next piece; gives a frame where it completes one.
     pub fn push<'a>(&'a mut self, piece: &Piece<'a>) -> Result<Option<Frame<'a>>, Broken> {
+        if self.adrift && (piece.offset > 0 || piece.frame_type == CONTINUATION) {
+            return Ok(None);
+        }
+        self.adrift = false;
         match self.receive(piece) {
             Err(broken) => {
                 self.clear();
@@ -97,11 +112,12 @@ impl Assembly {
         }
     }
 
-    /// Drops what is unfinished. Whether something was.
-    pub fn clear(&mut self) -> bool {
-        let unfinished = self.frame.take().is_some() | self.block.take().is_some();
+    /// Drops what is unfinished. What comes next may be the rest of something not seen.
+    pub fn clear(&mut self) {
+        self.frame = None;
+        self.block = None;
+        self.adrift = true;
         self.release();
-        unfinished
     }
 
     /// To be called when a frame has been dealt with: gives back memory.
@@ -138,7 +154,9 @@ impl Assembly {
             .checked_add(size)
             .filter(|&all| all <= wanted)
             .ok_or(Broken::Piece)?;
-        if before == 0 && frame.received == wanted {
+        // The kernel withholds what is above the ceiling for a block, and says so by a piece with nothing in it.
+        let withheld = before == 0 && size == 0;
+        if before == 0 && (frame.received == wanted || withheld) {
             self.frame = None;
             return Ok(Some((frame, Place::Record(piece.payload))));
         }

@@ -200,10 +200,16 @@ impl Calls {
             self.streams
                 .insert(Call::new(stream, Phase::UnseenCall, time, self.losses));
         }
+        let losses = self.losses;
         let Some(call) = self.streams.get_mut(stream) else {
             return;
         };
-        let status = call.status_of_reset(code, sender, time);
+        // Behind a loss, this may be the reset that follows an end not seen.
+        let status = if call.alive_at_loss == losses {
+            call.status_of_reset(code, sender, time)
+        } else {
+            Status::Unobserved
+        };
         self.end_by_answer(stream, status, time, output);
     }
 
@@ -218,19 +224,19 @@ impl Calls {
 
     /// The connection is gone.
     pub fn close(&mut self, time: u64, output: &mut Output<'_>) {
+        let losses = self.losses;
         while let Some(stream) = self.streams.last() {
-            let losses = self.losses;
-            let call = self
+            let is_doubtful = self
                 .streams
                 .get_mut(stream)
-                .filter(|call| call.alive_at_loss != losses);
-            output.losses.doubtful_calls += u32::from(call.is_some());
-            let status = if call.is_some() {
+                .is_some_and(|call| call.alive_at_loss != losses);
+            let status = if is_doubtful {
                 Status::Unobserved
             } else {
                 Status::Unavailable
             };
-            self.end(stream, status, time, output);
+            let is_call = self.end(stream, status, time, output);
+            output.losses.doubtful_calls += u32::from(is_call && is_doubtful);
         }
     }
 
@@ -277,8 +283,8 @@ impl Calls {
             .checked_sub(idle)
             .map_or_else(Vec::new, |limit| self.streams.idle_since(limit))
         {
-            output.losses.idle_calls += 1;
-            self.end(stream, Status::Unobserved, time, output);
+            let is_call = self.end(stream, Status::Unobserved, time, output);
+            output.losses.idle_calls += u32::from(is_call);
         }
         for call in self
             .streams
@@ -341,36 +347,27 @@ impl Calls {
 
     /// An end that says something; where it could not be understood, that is counted.
     fn end_by_answer(&mut self, stream: StreamId, status: Status, time: u64, output: &mut Output<'_>) {
-        let is_call = self
-            .streams
-            .get_mut(stream)
-            .is_some_and(|call| matches!(call.phase, Phase::Recognised | Phase::UnseenCall));
-        if is_call && status == Status::Unobserved {
-            output.losses.unknown_statuses += 1;
-        }
-        self.end(stream, status, time, output);
+        let is_call = self.end(stream, status, time, output);
+        output.losses.unknown_statuses += u32::from(is_call && status == Status::Unobserved);
     }
 
-    fn end(&mut self, stream: StreamId, status: Status, time: u64, output: &mut Output<'_>) {
-        let Some(mut call) = self.streams.remove(stream) else {
-            return;
+    /// Whether it was a call.
+    fn end(&mut self, stream: StreamId, status: Status, time: u64, output: &mut Output<'_>) -> bool {
+        let Some(call) = self.streams.remove(stream) else {
+            return false;
         };
-        // A response without request on a connection that carries nothing but gRPC.
-        if call.phase == Phase::Unseen && self.habit.is_grpc_alone() {
-            call.phase = Phase::UnseenCall;
-        }
         let started = match call.phase {
             Phase::Recognised => Some(call.started),
-            Phase::UnseenCall => {
-                output.losses.unseen_requests += 1;
-                None
+            // A response without request on a connection that carries nothing but gRPC is a call, too.
+            Phase::UnseenCall => None,
+            Phase::Unseen if self.habit.is_grpc_alone() => None,
+            Phase::Candidate | Phase::Unseen | Phase::Foreign => {
+                output.losses.unrecognised_streams += u32::from(call.phase != Phase::Foreign);
+                self.ended.push(stream, Was::NoCall);
+                return false;
             }
-            Phase::Candidate | Phase::Unseen => {
-                output.losses.unrecognised_streams += 1;
-                return self.ended.push(stream, Was::NoCall);
-            }
-            Phase::Foreign => return self.ended.push(stream, Was::NoCall),
         };
+        output.losses.unseen_requests += u32::from(started.is_none());
         self.ended.push(stream, Was::Call(call.method));
         let Call {
             method,
@@ -387,6 +384,7 @@ impl Calls {
             request_bytes,
             response_bytes,
         }));
+        true
     }
 
     /// Where all room is taken, the longest idle eighth goes: one by one would cost a search for each new call.
@@ -397,8 +395,8 @@ impl Calls {
         let mut idle = self.streams.idle_since(self.streams.idle_eighth());
         idle.truncate(super::MAX_STREAMS / 8);
         for stream in idle {
-            output.losses.evicted_calls += 1;
-            self.end(stream, Status::Unobserved, time, output);
+            let is_call = self.end(stream, Status::Unobserved, time, output);
+            output.losses.evicted_calls += u32::from(is_call);
         }
     }
 }

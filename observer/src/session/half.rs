@@ -39,7 +39,7 @@ impl Half {
     pub(super) fn new(joined: bool) -> Self {
         Self {
             sequence: Sequence::new(joined),
-            assembly: Assembly::default(),
+            assembly: Assembly::new(joined),
             decoder: if joined { Decoder::joined() } else { Decoder::new() },
             finished: false,
         }
