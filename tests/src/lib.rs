@@ -2,3 +2,4 @@
 
 pub mod plain_http;
 pub mod skip;
+pub mod workload;
