@@ -1,5 +1,8 @@
 //! Harness for the live tests: guards, workloads, scrapes.
 
+pub mod namespace;
 pub mod plain_http;
+pub mod process;
+pub mod scrape;
 pub mod skip;
 pub mod workload;

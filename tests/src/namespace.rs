@@ -1,0 +1,1 @@
+//! Two network namespaces joined by a veth pair, gone with the guard.

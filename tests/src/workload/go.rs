@@ -1,0 +1,58 @@
+//! grpc-go: its sources from Debian, the compiler from `PyPI`; the Go module proxy is not needed.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use super::cache::{self, Error};
+use super::{apt, python};
+
+/// What `google.golang.org/grpc` itself imports, from the suite that has a current version of it.
+const SUITE: &str = "sid";
+const PACKAGES: [&str; 7] = [
+    "golang-google-grpc-dev",
+    "golang-google-genproto-dev",
+    "golang-google-protobuf-dev",
+    "golang-github-golang-protobuf-1-5-dev",
+    "golang-golang-x-net-dev",
+    "golang-golang-x-sys-dev",
+    "golang-golang-x-text-dev",
+];
+
+pub fn prepare() -> Result<Vec<OsString>, Error> {
+    let sources = cache::sources().join("go");
+    let compiler = python::environment("go", &sources.join("requirements.txt"))?.join("bin/go");
+    let key = format!("{SUITE} {}", PACKAGES.join(" "));
+    let packages = cache::folder("go-packages", &key, |folder| {
+        apt::unpack(SUITE, &PACKAGES, folder)
+    })?;
+    let mut key = String::new();
+    for file in [
+        "main.go",
+        "wire.go",
+        "tally.go",
+        "plan.go",
+        "server.go",
+        "client.go",
+    ] {
+        key += &std::fs::read_to_string(sources.join(file))?;
+    }
+    let built = cache::folder("go", &key, |folder| {
+        let mut build = Command::new(&compiler);
+        build
+            .current_dir(&sources)
+            .arg("build")
+            .arg("-o")
+            .arg(folder.join("peer"));
+        build
+            .env("GO111MODULE", "off")
+            .env("GOPATH", packages.join("usr/share/gocode"));
+        build
+            .env("GOENV", "off")
+            .env("GOTOOLCHAIN", "local")
+            .env("GOFLAGS", "")
+            .env("CGO_ENABLED", "0");
+        build.env("GOCACHE", cache::target_directory().join("workloads/go-cache"));
+        cache::build(&mut build).map(drop)
+    })?;
+    Ok(vec![built.join("peer").into()])
+}
