@@ -11,9 +11,16 @@ mod raw;
 mod server;
 
 fn main() -> anyhow::Result<()> {
-    tokio::runtime::Runtime::new()?.block_on(run(std::env::args().skip(1).collect()))?;
-    // Not by return: the thread that reads standard input cannot be interrupted.
-    std::process::exit(0)
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(run(std::env::args().skip(1).collect()));
+    // Before the runtime is dropped: that would wait for the thread that reads standard input.
+    match ended {
+        Ok(()) => std::process::exit(0),
+        Err(error) => {
+            eprintln!("{error:#}");
+            std::process::exit(1)
+        }
+    }
 }
 
 async fn run(mut arguments: Vec<String>) -> anyhow::Result<()> {
