@@ -2,6 +2,7 @@
 
 pub mod namespace;
 pub mod plain_http;
+pub mod prerequisite;
 pub mod process;
 pub mod scrape;
 pub mod skip;

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::fmt;
 
-pub mod apt;
+use crate::prerequisite::Error;
+
 pub mod cache;
 pub mod command;
 pub mod comparison;
@@ -14,7 +15,6 @@ mod python;
 mod rust;
 pub mod tally;
 
-pub use cache::Error;
 pub use peer::{Client, Server};
 
 /// An implementation of gRPC, and the programming model where one has two.

@@ -1,11 +1,13 @@
 //! The judges judged: each client and each server, crossed, agree on every call of a mixed plan, with no observer
 //! around. What they agree on can be taken for the truth.
 
-use tests::skip::skipped;
+use tests::namespace::{self, Faults, Pair};
+use tests::prerequisite::or_skip;
+use tests::process::Place;
+use tests::workload::Language;
 use tests::workload::comparison::differences;
 use tests::workload::peer::ServerOptions;
 use tests::workload::plan::{Kind, Step};
-use tests::workload::{Error, Language, Program};
 
 fn mixed() -> Vec<Step> {
     let step = Step::new;
@@ -126,30 +128,17 @@ fn mixed() -> Vec<Step> {
     steps
 }
 
-fn prepare(test: &str, language: Language) -> Option<Program> {
-    match language.prepare() {
-        Ok(program) => Some(program),
-        Err(Error::Missing(reason)) => {
-            skipped(test, &format!("{language}: {reason}"));
-            None
-        }
-        Err(Error::Broken(reason)) => panic!("{language}: {reason}"),
-    }
-}
-
 /// One server, and every client's plan against it.
 fn check(test: &str, language: Language) {
-    let Some(program) = prepare(test, language) else {
+    let Some(program) = or_skip(test, language.prepare()) else {
         return;
     };
     for other in Language::ALL {
-        let Some(client) = prepare(test, other) else {
+        let Some(client) = or_skip(test, other.prepare()) else {
             return;
         };
         let mut server = program.server(&ServerOptions::default()).unwrap();
-        let mut client = client
-            .client(&server.address(), &tests::process::Place::default())
-            .unwrap();
+        let mut client = client.client(&server.address(), &Place::default()).unwrap();
         let made = client.run(mixed()).unwrap();
         client.quit().unwrap();
         let served = server.tally_after(made.ended()).unwrap();
@@ -189,4 +178,45 @@ fn workload_grpc_go() {
 #[test]
 fn workload_tonic() {
     check("workload_tonic", Language::Rust);
+}
+
+/// Over IPv4 and IPv6, on a road that loses and delays packets: the programs still agree, and the road was bad.
+#[test]
+fn bad_road_between_namespaces() {
+    let test = "bad_road_between_namespaces";
+    let Some(program) = or_skip(test, Language::Rust.prepare()) else {
+        return;
+    };
+    let Some(pair) = or_skip(test, Pair::new()) else {
+        return;
+    };
+    let faults = Faults {
+        lost_permille: 10,
+        late_permille: 50,
+    };
+    let Some(()) = or_skip(test, pair.disturb(faults)) else {
+        return;
+    };
+    for host in namespace::SERVER {
+        let options = ServerOptions {
+            host: host.into(),
+            place: pair.server(),
+            ..ServerOptions::default()
+        };
+        let mut server = program.server(&options).unwrap();
+        let mut client = program.client(&server.address(), &pair.client()).unwrap();
+        let sizes = Step {
+            request_size: 5000,
+            response_size: 50_000,
+            concurrency: 10,
+            ..Step::default()
+        };
+        let made = client.run([Step { count: 1000, ..sizes }]).unwrap();
+        let served = server.tally_after(made.ended()).unwrap();
+        assert!(made.unexpected.is_empty(), "{:#?}", made.unexpected);
+        assert_eq!(differences(&made, &served), Vec::<String>::new());
+    }
+    let disturbed = pair.disturbed().unwrap();
+    assert!(disturbed.lost > 0 && disturbed.late > 0, "{disturbed:?}");
+    println!("{disturbed:?}");
 }

@@ -2,25 +2,8 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use thiserror::Error;
-
-#[derive(Debug, Error)]
-pub enum Error {
-    /// This machine lacks something; whoever needs it is skipped with this reason.
-    #[error("{0}")]
-    Missing(String),
-    /// Something of ours does not work.
-    #[error("{0}")]
-    Broken(String),
-}
-
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        Self::Broken(error.to_string())
-    }
-}
+use crate::prerequisite::{Error, say};
 
 /// The target directory that this test was built in.
 pub fn target_directory() -> PathBuf {
@@ -69,43 +52,6 @@ fn remove(file: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-/// A step of getting something: its failure means that the machine cannot have it now.
-pub fn get(command: &mut Command) -> Result<String, Error> {
-    run(command).map_err(Error::Missing)
-}
-
-/// A step of building something of ours: its failure is a fault.
-pub fn build(command: &mut Command) -> Result<String, Error> {
-    run(command).map_err(Error::Broken)
-}
-
-fn run(command: &mut Command) -> Result<String, String> {
-    let name = std::iter::once(command.get_program()).chain(command.get_args());
-    let name = name
-        .map(|part| part.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ");
-    let output = command.output().map_err(|error| format!("{name}: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let last: Vec<&str> = text.lines().rev().take(8).collect();
-    Err(format!(
-        "{name} failed ({}): {}",
-        output.status,
-        last.into_iter().rev().collect::<Vec<_>>().join("\n  ")
-    ))
-}
-
-/// Progress for whoever waits: straight to the terminal, since libtest keeps what tests print.
-pub fn say(text: &str) {
-    use std::io::Write as _;
-    // Nobody reads it when it cannot be written.
-    let _ = writeln!(std::io::stderr(), "[workloads] {text}");
 }
 
 #[cfg(test)]

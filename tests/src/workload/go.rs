@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use super::cache::{self, Error};
-use super::{apt, python};
+use super::{cache, python};
+use crate::prerequisite::{Error, apt, build};
 
 /// What `google.golang.org/grpc` itself imports, from the suite that has a current version of it.
 const SUITE: &str = "sid";
@@ -37,22 +37,22 @@ pub fn prepare() -> Result<Vec<OsString>, Error> {
         key += &std::fs::read_to_string(sources.join(file))?;
     }
     let built = cache::folder("go", &key, |folder| {
-        let mut build = Command::new(&compiler);
-        build
+        let mut command = Command::new(&compiler);
+        command
             .current_dir(&sources)
             .arg("build")
             .arg("-o")
             .arg(folder.join("peer"));
-        build
+        command
             .env("GO111MODULE", "off")
             .env("GOPATH", packages.join("usr/share/gocode"));
-        build
+        command
             .env("GOENV", "off")
             .env("GOTOOLCHAIN", "local")
             .env("GOFLAGS", "")
             .env("CGO_ENABLED", "0");
-        build.env("GOCACHE", cache::target_directory().join("workloads/go-cache"));
-        cache::build(&mut build).map(drop)
+        command.env("GOCACHE", cache::target_directory().join("workloads/go-cache"));
+        build(&mut command).map(drop)
     })?;
     Ok(vec![built.join("peer").into()])
 }

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::cache::{self, Error};
-use super::{Language, apt};
+use super::{Language, cache};
+use crate::prerequisite::{Error, apt, get};
 
 pub fn prepare(language: Language) -> Result<Vec<OsString>, Error> {
     let sources = cache::sources().join("python");
@@ -25,7 +25,7 @@ pub fn prepare(language: Language) -> Result<Vec<OsString>, Error> {
 pub fn environment(name: &str, requirements: &Path) -> Result<PathBuf, Error> {
     let wanted = std::fs::read_to_string(requirements)?;
     cache::folder(&format!("{name}-environment"), &wanted, |folder| {
-        let make = || cache::get(Command::new("python3").args(["-m", "venv"]).arg(folder));
+        let make = || get(Command::new("python3").args(["-m", "venv"]).arg(folder));
         make().or_else(|_| apt::install(&["python3-venv"]).and_then(|()| make()))?;
         let pip = [
             "-m",
@@ -35,11 +35,9 @@ pub fn environment(name: &str, requirements: &Path) -> Result<PathBuf, Error> {
             "--quiet",
             "--requirement",
         ];
-        cache::get(
-            Command::new(folder.join("bin/python"))
-                .args(pip)
-                .arg(requirements),
-        )
+        get(Command::new(folder.join("bin/python"))
+            .args(pip)
+            .arg(requirements))
         .map(drop)
     })
 }

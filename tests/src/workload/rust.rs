@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::cache::{self, Error};
+use super::cache;
+use crate::prerequisite::{Error, build};
 
 const NAME: &str = "tonic-peer";
 
@@ -16,8 +17,8 @@ pub fn prepare() -> Result<Vec<OsString>, Error> {
         return Ok(vec![built]);
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args([
+    let mut command = Command::new(cargo);
+    command.args([
         "build",
         "--quiet",
         "--package",
@@ -27,11 +28,11 @@ pub fn prepare() -> Result<Vec<OsString>, Error> {
         "--message-format",
         "json",
     ]);
-    build
+    command
         .arg("--target-dir")
         .arg(cache::target_directory())
         .current_dir(env!("CARGO_MANIFEST_DIR"));
-    let told = cache::build(&mut build)?;
+    let told = build(&mut command)?;
     let built = told
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

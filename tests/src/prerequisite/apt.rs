@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::cache::{self, Error};
+use super::{Error, get, say};
 
 /// Seconds to wait for another apt on this machine.
 const LOCK_TIMEOUT: &str = "DPkg::Lock::Timeout=600";
@@ -22,20 +22,32 @@ pub fn install(packages: &[&str]) -> Result<(), Error> {
     if !rustix::process::geteuid().is_root() || !Path::new("/etc/debian_version").exists() {
         return Err(Error::Missing(format!("needs: {by_hand}")));
     }
-    cache::say(&by_hand);
+    say(&by_hand);
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command
             .args(["-qq", "-o", LOCK_TIMEOUT])
             .args(arguments)
             .env("DEBIAN_FRONTEND", "noninteractive");
-        cache::get(&mut command)
+        get(&mut command)
     };
     let install = [&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat();
     // Old lists are the usual reason for a failure.
     apt(&install)
         .or_else(|_| apt(&["update"]).and_then(|_| apt(&install)))
         .map(drop)
+}
+
+/// Sees to it that programs are there, installing the packages that have the missing ones.
+pub fn install_for(programs: &[(&str, &str)]) -> Result<(), Error> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).exists());
+    let missing: Vec<&str> = programs
+        .iter()
+        .filter(|(program, _)| !found(program))
+        .map(|(_, package)| *package)
+        .collect();
+    install(&missing)
 }
 
 fn installed(package: &str) -> bool {
@@ -74,13 +86,13 @@ pub fn unpack(suite: &str, packages: &[&str], folder: &Path) -> Result<(), Error
             .arg("-c")
             .arg(&configuration)
             .args(arguments);
-        cache::get(&mut command)
+        get(&mut command)
     };
-    cache::say(&format!("from Debian {suite}: {}", packages.join(" ")));
+    say(&format!("from Debian {suite}: {}", packages.join(" ")));
     apt(&["update"])?;
     apt(&[&["download"], packages].concat())?;
     for entry in std::fs::read_dir(state.join("debs"))? {
-        cache::get(Command::new("dpkg-deb").arg("-x").arg(entry?.path()).arg(folder))?;
+        get(Command::new("dpkg-deb").arg("-x").arg(entry?.path()).arg(folder))?;
     }
     Ok(std::fs::remove_dir_all(&state)?)
 }
@@ -99,7 +111,7 @@ const LOCK_TIMEOUT_LINE: &str = "DPkg::Lock::Timeout \"600\";";
 
 /// The Debian mirror that this system is configured for.
 fn mirror() -> Result<String, Error> {
-    let uris = cache::get(Command::new("apt-get").args(["update", "--print-uris", "-o", LOCK_TIMEOUT]))?;
+    let uris = get(Command::new("apt-get").args(["update", "--print-uris", "-o", LOCK_TIMEOUT]))?;
     let found = uris.lines().find_map(|line| {
         let (before, _) = line.strip_prefix('\'')?.split_once("/dists/")?;
         before.ends_with("/debian").then(|| before.to_owned())
