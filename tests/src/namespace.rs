@@ -65,18 +65,18 @@ impl Pair {
             "netns",
             &pair.server,
         ];
-        pair.at(&pair.client, &link)?;
+        Self::at(&pair.client, &link)?;
         for (namespace, [four, six]) in [(&pair.client, CLIENT), (&pair.server, SERVER)] {
-            pair.at(
+            Self::at(
                 namespace,
                 &["address", "add", &format!("{four}/24"), "dev", "veth0"],
             )?;
-            pair.at(
+            Self::at(
                 namespace,
                 &["address", "add", &format!("{six}/64"), "dev", "veth0", "nodad"],
             )?;
-            pair.at(namespace, &["link", "set", "lo", "up"])?;
-            pair.at(namespace, &["link", "set", "veth0", "up"])?;
+            Self::at(namespace, &["link", "set", "lo", "up"])?;
+            Self::at(namespace, &["link", "set", "veth0", "up"])?;
         }
         Ok(pair)
     }
@@ -101,7 +101,7 @@ impl Pair {
     pub fn disturb(&self, faults: Faults) -> Result<(), Error> {
         apt::install_for(&[("nft", "nftables"), ("tc", "iproute2")])?;
         for namespace in [&self.client, &self.server] {
-            self.add_detour(namespace)?;
+            Self::add_detour(namespace)?;
             let rules = format!(
                 "add table netdev road\ndelete table netdev road\ntable netdev road {{\n\
                  chain ingress {{ type filter hook ingress device veth0 priority 0;\n\
@@ -109,36 +109,33 @@ impl Pair {
                  numgen random mod 1000 < {} counter fwd to slow0\n}}\n}}\n",
                 faults.lost_permille, faults.late_permille
             );
-            self.run(namespace, &["nft", &rules])?;
+            Self::run(namespace, &["nft", &rules])?;
         }
         Ok(())
     }
 
     /// The second veth pair, at most once. Its far end has the address of the first, so that what arrives there is taken.
-    fn add_detour(&self, namespace: &str) -> Result<(), Error> {
-        let address = self.run(namespace, &["cat", "/sys/class/net/veth0/address"])?;
-        if self
-            .run(namespace, &["cat", "/sys/class/net/slow0/address"])
-            .is_ok()
-        {
+    fn add_detour(namespace: &str) -> Result<(), Error> {
+        let address = Self::run(namespace, &["cat", "/sys/class/net/veth0/address"])?;
+        if Self::run(namespace, &["cat", "/sys/class/net/slow0/address"]).is_ok() {
             return Ok(());
         }
-        self.at(
+        Self::at(
             namespace,
             &["link", "add", "slow0", "type", "veth", "peer", "name", "slow1"],
         )?;
-        self.at(namespace, &["link", "set", "slow1", "address", address.trim()])?;
+        Self::at(namespace, &["link", "set", "slow1", "address", address.trim()])?;
         for end in ["slow0", "slow1"] {
-            self.at(namespace, &["link", "set", end, "up"])?;
+            Self::at(namespace, &["link", "set", end, "up"])?;
         }
         // Slow enough for a few segments to pass what waits here, fast enough to stay below any retransmission timer.
         let slow = [
             "qdisc", "add", "dev", "slow0", "root", "tbf", "rate", "200mbit", "burst", "70k", "limit", "10m",
         ];
-        self.run(namespace, &[&["tc"], slow.as_slice()].concat())?;
+        Self::run(namespace, &[&["tc"], slow.as_slice()].concat())?;
         for interface in ["all", "slow1"] {
             let filter = format!("echo 0 > /proc/sys/net/ipv4/conf/{interface}/rp_filter");
-            self.run(namespace, &["sh", "-c", &filter])?;
+            Self::run(namespace, &["sh", "-c", &filter])?;
         }
         Ok(())
     }
@@ -147,18 +144,18 @@ impl Pair {
     pub fn disturbed(&self) -> Result<Disturbed> {
         let mut sum = Disturbed::default();
         for namespace in [&self.client, &self.server] {
-            let rules = self.run(namespace, &["nft", "list table netdev road"])?;
+            let rules = Self::run(namespace, &["nft", "list table netdev road"])?;
             sum.lost += packets(&rules, "drop").context("no rule that drops")?;
             sum.late += packets(&rules, "fwd").context("no rule that forwards")?;
         }
         Ok(sum)
     }
 
-    fn at(&self, namespace: &str, arguments: &[&str]) -> Result<String, Error> {
+    fn at(namespace: &str, arguments: &[&str]) -> Result<String, Error> {
         get(ip(&["-n", namespace]).args(arguments))
     }
 
-    fn run(&self, namespace: &str, command: &[&str]) -> Result<String, Error> {
+    fn run(namespace: &str, command: &[&str]) -> Result<String, Error> {
         get(ip(&["netns", "exec", namespace]).args(command))
     }
 }

@@ -9,6 +9,7 @@ pub mod cache;
 pub mod command;
 pub mod comparison;
 mod go;
+mod node;
 pub mod peer;
 pub mod plan;
 mod python;
@@ -24,10 +25,17 @@ pub enum Language {
     PythonAsyncio,
     Go,
     Rust,
+    Node,
 }
 
 impl Language {
-    pub const ALL: [Self; 4] = [Self::Python, Self::PythonAsyncio, Self::Go, Self::Rust];
+    pub const ALL: [Self; 5] = [
+        Self::Python,
+        Self::PythonAsyncio,
+        Self::Go,
+        Self::Rust,
+        Self::Node,
+    ];
 
     /// Gets whatever the language needs, the first time; builds the program, when it has changed.
     pub fn prepare(self) -> Result<Program, Error> {
@@ -35,6 +43,7 @@ impl Language {
             Self::Python | Self::PythonAsyncio => python::prepare(self),
             Self::Go => go::prepare(),
             Self::Rust => rust::prepare(),
+            Self::Node => node::prepare(),
         };
         Ok(Program {
             language: self,
@@ -50,6 +59,7 @@ impl fmt::Display for Language {
             Self::PythonAsyncio => "grpcio-asyncio",
             Self::Go => "grpc-go",
             Self::Rust => "tonic",
+            Self::Node => "grpc-js",
         })
     }
 }

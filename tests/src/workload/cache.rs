@@ -22,6 +22,15 @@ pub fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads")
 }
 
+/// What a folder's files say, as a key that changes with them.
+pub fn contents<'a>(folder: &Path, files: impl IntoIterator<Item = &'a &'a str>) -> Result<String, Error> {
+    let mut key = String::new();
+    for file in files {
+        key += &std::fs::read_to_string(folder.join(file))?;
+    }
+    Ok(key)
+}
+
 /// A folder that `make` fills, unless it did so before for the same `key`. One process fills, the others wait.
 pub fn folder(
     name: &str,

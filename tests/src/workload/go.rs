@@ -17,6 +17,14 @@ const PACKAGES: [&str; 7] = [
     "golang-golang-x-sys-dev",
     "golang-golang-x-text-dev",
 ];
+const PROGRAM: [&str; 6] = [
+    "main.go",
+    "wire.go",
+    "tally.go",
+    "plan.go",
+    "server.go",
+    "client.go",
+];
 
 pub fn prepare() -> Result<Vec<OsString>, Error> {
     let sources = cache::sources().join("go");
@@ -25,17 +33,7 @@ pub fn prepare() -> Result<Vec<OsString>, Error> {
     let packages = cache::folder("go-packages", &key, |folder| {
         apt::unpack(SUITE, &PACKAGES, folder)
     })?;
-    let mut key = String::new();
-    for file in [
-        "main.go",
-        "wire.go",
-        "tally.go",
-        "plan.go",
-        "server.go",
-        "client.go",
-    ] {
-        key += &std::fs::read_to_string(sources.join(file))?;
-    }
+    let key = cache::contents(&sources, &PROGRAM)?;
     let built = cache::folder("go", &key, |folder| {
         let mut command = Command::new(&compiler);
         command

@@ -13,9 +13,9 @@ use crate::process::{Place, Process};
 
 /// A program that has been told to begin or end needs this long only when something is wrong: interpreters start in
 /// well under a second, but two busy cores can hold them up.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 /// The longest plan. Programs end themselves after it as well.
-const MAX_PLAN: Duration = Duration::from_secs(300);
+const MAX_PLAN: Duration = Duration::from_mins(5);
 
 /// What a server is told at its start.
 #[derive(Debug, Clone)]

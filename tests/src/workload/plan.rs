@@ -22,6 +22,10 @@ pub struct Plan {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the keys of a plan, independent of each other"
+)]
 pub struct Step {
     pub method: String,
     pub kind: Kind,
