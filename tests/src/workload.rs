@@ -9,6 +9,7 @@ pub mod cache;
 pub mod command;
 pub mod comparison;
 mod go;
+pub mod h2load;
 mod node;
 pub mod peer;
 pub mod plan;

@@ -7,6 +7,7 @@ use tests::prerequisite::or_skip;
 use tests::process::Place;
 use tests::workload::Language;
 use tests::workload::comparison::differences;
+use tests::workload::h2load::H2load;
 use tests::workload::peer::ServerOptions;
 use tests::workload::plan::{Kind, Step};
 
@@ -266,5 +267,36 @@ fn bad_road_between_namespaces() -> Result<()> {
     let disturbed = pair.disturbed()?;
     ensure!(disturbed.lost > 0 && disturbed.late > 0, "{disturbed:?}");
     println!("{disturbed:?}");
+    Ok(())
+}
+
+/// A client without a status: the servers say how its calls ended.
+#[test]
+fn h2load_against_all() -> Result<()> {
+    let test = "h2load_against_all";
+    let Some(h2load) = or_skip(test, H2load::prepare()) else {
+        return Ok(());
+    };
+    for language in Language::ALL {
+        let Some(program) = or_skip(test, language.prepare()) else {
+            continue;
+        };
+        let mut server = program.server(&ServerOptions::default())?;
+        for (status, name) in [(0, "OK"), (5, "NOT_FOUND")] {
+            let step = Step {
+                status,
+                connections: 2,
+                concurrency: 10,
+                ..Step::new(Kind::Unary, ECHO, 500)
+            };
+            ensure!(
+                h2load.run(&server.address(), &step, &Place::default())? == 500,
+                "{language}"
+            );
+            let tally = server.tally()?;
+            let found = tally.methods.get(ECHO).and_then(|echo| echo.ended.get(name));
+            ensure!(found == Some(&500), "{language}: {found:?} calls ended {name}");
+        }
+    }
     Ok(())
 }

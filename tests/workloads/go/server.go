@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -28,14 +30,41 @@ type server struct{ counts *tally }
 // call is one call: its pauses and its end in the tally.
 type call struct {
 	*server
-	method string
-	ctx    context.Context
-	begun  time.Time
+	method  string
+	ctx     context.Context
+	begun   time.Time
+	counted atomic.Bool
 }
 
-func (s *server) begin(ctx context.Context, method string) *call {
-	s.counts.started(method)
-	return &call{s, method, ctx, time.Now()}
+type callKey struct{}
+
+// TagRPC begins a call before its first message: one that is given up until then never comes to its handler.
+func (s *server) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	s.counts.started(info.FullMethodName)
+	return context.WithValue(ctx, callKey{}, &call{server: s, method: info.FullMethodName, begun: time.Now()})
+}
+
+// HandleRPC counts the end of a call that nobody else has counted.
+func (s *server) HandleRPC(ctx context.Context, event stats.RPCStats) {
+	if _, over := event.(*stats.End); over {
+		ctx.Value(callKey{}).(*call).count(uint32(codes.Canceled))
+	}
+}
+
+func (*server) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (*server) HandleConn(context.Context, stats.ConnStats)                       {}
+
+// accept finds the call that a handler has been called for.
+func accept(ctx context.Context) *call {
+	c := ctx.Value(callKey{}).(*call)
+	c.ctx = ctx
+	return c
+}
+
+func (c *call) count(code uint32) {
+	if c.counted.CompareAndSwap(false, true) {
+		c.counts.ended(c.method, statuses[code], time.Since(c.begun))
+	}
 }
 
 func (c *call) pause(ms uint32) {
@@ -57,13 +86,13 @@ func (c *call) end(cmd command) error {
 	case context.DeadlineExceeded:
 		code = uint32(codes.DeadlineExceeded)
 	}
-	c.counts.ended(c.method, statuses[code], time.Since(c.begun))
+	c.count(code)
 	return status.Error(codes.Code(code), cmd.message)
 }
 
 func (s *server) unary(method string) grpc.MethodHandler {
 	return func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		c := s.begin(ctx, method)
+		c := accept(ctx)
 		var request []byte
 		if err := decode(&request); err != nil {
 			return nil, err
@@ -109,52 +138,46 @@ func (c *call) headers(stream grpc.ServerStream, cmd command) {
 	stream.SetTrailer(addFiller(metadata.MD{}, int(cmd.responseTrailers), ""))
 }
 
-func (s *server) download(method string) grpc.StreamHandler {
-	return func(_ any, stream grpc.ServerStream) error {
-		c := s.begin(stream.Context(), method)
-		request, _ := c.receive(stream)
-		cmd := parseCommand(request)
-		c.headers(stream, cmd)
-		if cmd.headersFirst() {
-			c.send(stream, cmd, cmd.responseCount)
-		}
-		c.pause(cmd.lingerMs)
-		return c.end(cmd)
+func (s *server) download(_ any, stream grpc.ServerStream) error {
+	c := accept(stream.Context())
+	request, _ := c.receive(stream)
+	cmd := parseCommand(request)
+	c.headers(stream, cmd)
+	if cmd.headersFirst() {
+		c.send(stream, cmd, cmd.responseCount)
 	}
+	c.pause(cmd.lingerMs)
+	return c.end(cmd)
 }
 
-func (s *server) upload(method string) grpc.StreamHandler {
-	return func(_ any, stream grpc.ServerStream) error {
-		c := s.begin(stream.Context(), method)
-		first, err := c.receive(stream)
-		for err == nil {
-			_, err = c.receive(stream)
-		}
-		cmd := parseCommand(first)
-		c.headers(stream, cmd)
-		if cmd.status == 0 {
-			c.send(stream, cmd, 1)
-		}
-		return c.end(cmd)
+func (s *server) upload(_ any, stream grpc.ServerStream) error {
+	c := accept(stream.Context())
+	first, err := c.receive(stream)
+	for err == nil {
+		_, err = c.receive(stream)
 	}
+	cmd := parseCommand(first)
+	c.headers(stream, cmd)
+	if cmd.status == 0 {
+		c.send(stream, cmd, 1)
+	}
+	return c.end(cmd)
 }
 
-func (s *server) chat(method string) grpc.StreamHandler {
-	return func(_ any, stream grpc.ServerStream) error {
-		c := s.begin(stream.Context(), method)
-		request, err := c.receive(stream)
-		cmd := parseCommand(request)
-		c.headers(stream, cmd)
-		for err == nil && cmd.headersFirst() {
-			c.send(stream, cmd, max(1, cmd.responseCount))
-			_, err = c.receive(stream)
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			<-c.ctx.Done()
-		}
-		c.pause(cmd.lingerMs)
-		return c.end(cmd)
+func (s *server) chat(_ any, stream grpc.ServerStream) error {
+	c := accept(stream.Context())
+	request, err := c.receive(stream)
+	cmd := parseCommand(request)
+	c.headers(stream, cmd)
+	for err == nil && cmd.headersFirst() {
+		c.send(stream, cmd, max(1, cmd.responseCount))
+		_, err = c.receive(stream)
 	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		<-c.ctx.Done()
+	}
+	c.pause(cmd.lingerMs)
+	return c.end(cmd)
 }
 
 // describe makes one service of the methods that begin with its name.
@@ -167,19 +190,18 @@ func (s *server) describe(service string) *grpc.ServiceDesc {
 		case kind == "unary":
 			desc.Methods = append(desc.Methods, grpc.MethodDesc{MethodName: name, Handler: s.unary(method)})
 		case kind == "server":
-			desc.Streams = append(desc.Streams, grpc.StreamDesc{StreamName: name, Handler: s.download(method), ServerStreams: true})
+			desc.Streams = append(desc.Streams, grpc.StreamDesc{StreamName: name, Handler: s.download, ServerStreams: true})
 		case kind == "client":
-			desc.Streams = append(desc.Streams, grpc.StreamDesc{StreamName: name, Handler: s.upload(method), ClientStreams: true})
+			desc.Streams = append(desc.Streams, grpc.StreamDesc{StreamName: name, Handler: s.upload, ClientStreams: true})
 		default:
-			desc.Streams = append(desc.Streams, grpc.StreamDesc{StreamName: name, Handler: s.chat(method), ServerStreams: true, ClientStreams: true})
+			desc.Streams = append(desc.Streams, grpc.StreamDesc{StreamName: name, Handler: s.chat, ServerStreams: true, ClientStreams: true})
 		}
 	}
 	return desc
 }
 
 func (s *server) unknown(_ any, stream grpc.ServerStream) error {
-	method, _ := grpc.MethodFromServerStream(stream)
-	return s.begin(stream.Context(), method).end(command{status: uint32(codes.Unimplemented), message: "unknown method"})
+	return accept(stream.Context()).end(command{status: uint32(codes.Unimplemented), message: "unknown method"})
 }
 
 func serverOptions(o options) []grpc.ServerOption {
@@ -204,7 +226,7 @@ func runServer(o options) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	served := grpc.NewServer(append(serverOptions(o), grpc.UnknownServiceHandler(s.unknown))...)
+	served := grpc.NewServer(append(serverOptions(o), grpc.UnknownServiceHandler(s.unknown), grpc.StatsHandler(s))...)
 	for _, service := range []string{"truth.v1.Truth", "truth.v1.Inventory"} {
 		served.RegisterService(s.describe(service), nil)
 	}

@@ -9,15 +9,15 @@ const tally = new Tally();
 
 // One call: its pauses and its end in the tally.
 class Call {
-  constructor(method, call) {
-    Object.assign(this, { method, call, begun: process.hrtime.bigint(), counted: false });
+  constructor(method, deadline) {
+    Object.assign(this, { method, deadline, begun: process.hrtime.bigint(), counted: false });
+    this.over = new Promise((resolve) => (this.giveUp = resolve));
     tally.started(method);
-    this.over = new Promise((resolve) =>
-      call.on('cancelled', () => {
-        this.count(Date.now() >= +call.getDeadline() ? 'DEADLINE_EXCEEDED' : 'CANCELLED');
-        resolve();
-      }),
-    );
+  }
+
+  abandoned() {
+    this.count(Date.now() >= this.deadline ? 'DEADLINE_EXCEEDED' : 'CANCELLED');
+    this.giveUp();
   }
 
   count(status) {
@@ -70,13 +70,30 @@ class Call {
   }
 }
 
+// Calls are begun here, before their first message: one that is given up until then never comes to its handler. The
+// metadata object is what interceptor and handler both see.
+const calls = new WeakMap();
+function intercept(descriptor, call) {
+  const ours = new Call(descriptor.path, +call.getDeadline());
+  const listener = new grpc.ServerListenerBuilder()
+    .withOnReceiveMetadata((received, next) => {
+      calls.set(received, ours);
+      next(received);
+    })
+    .withOnCancel(() => ours.abandoned())
+    .build();
+  return new grpc.ServerInterceptingCall(call, { start: (next) => next(listener) });
+}
+
+const accept = (call) => Object.assign(calls.get(call.metadata), { call });
+
 const handlers = {
   unary: (method) => (call, callback) => {
-    const ours = new Call(method, call);
+    const ours = accept(call);
     return ours.answerOnce(parseCommand(tally.request(method, call.request)), callback);
   },
   client: (method) => (call, callback) => {
-    const ours = new Call(method, call);
+    const ours = accept(call);
     let first = null;
     call.on('data', (data) => {
       tally.request(method, data);
@@ -85,14 +102,14 @@ const handlers = {
     call.on('end', () => ours.answerOnce(parseCommand(first ?? fill(0)), callback));
   },
   server: (method) => async (call) => {
-    const ours = new Call(method, call);
+    const ours = accept(call);
     const command = parseCommand(tally.request(method, call.request));
     await ours.begin(command);
     if (command.headersFirst) await ours.write(command, command.response_count);
     await ours.endStream(command);
   },
   bidi: (method) => (call) => {
-    const ours = new Call(method, call);
+    const ours = accept(call);
     let command = null;
     // One after the other: the next request is answered when the answers to the one before are written.
     let turn = Promise.resolve();
@@ -141,7 +158,7 @@ function channelOptions(options) {
 }
 
 function run(options, lines) {
-  const server = new grpc.Server(channelOptions(options));
+  const server = new grpc.Server({ ...channelOptions(options), interceptors: [intercept] });
   for (const { definition, implementation } of services()) server.addService(definition, implementation);
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   server.bindAsync(`${host}:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, port) => {

@@ -19,10 +19,19 @@ CODES = {code.value[0]: code for code in grpc.StatusCode}
 class Call:
     """One call: its command, its pauses and its end in the tally."""
 
-    def __init__(self, tally, method, context):
-        self.tally, self.method, self.context = tally, method, context
+    def __init__(self, tally, method):
+        self.tally, self.method, self.context = tally, method, None
         self.begun = time.monotonic()
         self.is_over = False
+        tally.started(method)
+
+    def __del__(self):
+        """A call that was given up before its turn came: grpcio never runs its handler."""
+        self.count("CANCELLED")
+
+    def accept(self, context):
+        self.context = context
+        return self
 
     def receive(self, data):
         self.tally.message(self.method, "request", data)
@@ -61,10 +70,10 @@ class Handler(grpc.GenericRpcHandler):
 
     def service(self, details):
         method = details.method
-        self.tally.started(method)
+        call = Call(self.tally, method)
         kind = wire.METHODS.get(method)
         if kind is None:
-            self.tally.ended(method, "UNIMPLEMENTED", 0)
+            call.count("UNIMPLEMENTED")
             return None
         behaviour = getattr(self, kind)
         make = {
@@ -75,9 +84,8 @@ class Handler(grpc.GenericRpcHandler):
         }[kind]
 
         async def serve(request, context):
-            call = Call(self.tally, method, context)
             try:
-                return await behaviour(request, call)
+                return await behaviour(request, call.accept(context))
             except asyncio.CancelledError:
                 call.aborted()
                 raise

@@ -20,13 +20,22 @@ CODES = {code.value[0]: code for code in grpc.StatusCode}
 class Call:
     """One call: its command, its pauses and its end in the tally."""
 
-    def __init__(self, tally, method, context):
-        self.tally, self.method, self.context = tally, method, context
+    def __init__(self, tally, method):
+        self.tally, self.method, self.context = tally, method, None
         self.begun = time.monotonic()
         self.over = threading.Event()
         self.counted = threading.Lock()
+        tally.started(method)
+
+    def __del__(self):
+        """A call that was given up before its turn came: grpcio never runs its handler."""
+        self.count("CANCELLED")
+
+    def accept(self, context):
+        self.context = context
         if not context.add_callback(self.terminated):
             self.terminated()
+        return self
 
     def terminated(self):
         """Runs when the call is over, however: one that was not answered yet has been given up by its client."""
@@ -76,10 +85,10 @@ class Handler(grpc.GenericRpcHandler):
 
     def service(self, details):
         method = details.method
-        self.tally.started(method)
+        call = Call(self.tally, method)
         kind = wire.METHODS.get(method)
         if kind is None:
-            self.tally.ended(method, "UNIMPLEMENTED", 0)
+            call.count("UNIMPLEMENTED")
             return None
         behaviour = getattr(self, kind)
         make = {
@@ -88,7 +97,7 @@ class Handler(grpc.GenericRpcHandler):
             "client": grpc.stream_unary_rpc_method_handler,
             "bidi": grpc.stream_stream_rpc_method_handler,
         }[kind]
-        return make(lambda request, context: behaviour(request, Call(self.tally, method, context)))
+        return make(lambda request, context: behaviour(request, call.accept(context)))
 
     def unary(self, request, call):
         return self.answer_once(call, wire.Command(call.receive(request)))
