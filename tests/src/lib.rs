@@ -1,7 +1,12 @@
 //! Harness for the live tests: guards, workloads, scrapes; and for the tests of decoding: an encoder and stories.
 
+pub mod namespace;
 pub mod plain_http;
+pub mod prerequisite;
+pub mod process;
+pub mod scrape;
 pub mod skip;
 pub mod story;
 pub mod vocabulary;
 pub mod wire;
+pub mod workload;

@@ -1,0 +1,73 @@
+//! Real gRPC programs that count what they do (`workloads/README.md`): how to get, start and drive them.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use crate::prerequisite::Error;
+
+pub mod cache;
+pub mod command;
+pub mod comparison;
+mod go;
+pub mod h2load;
+mod node;
+pub mod peer;
+pub mod plan;
+mod python;
+mod rust;
+pub mod tally;
+
+pub use peer::{Client, Server};
+
+/// An implementation of gRPC, and the programming model where one has two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    Python,
+    PythonAsyncio,
+    Go,
+    Rust,
+    Node,
+}
+
+impl Language {
+    pub const ALL: [Self; 5] = [
+        Self::Python,
+        Self::PythonAsyncio,
+        Self::Go,
+        Self::Rust,
+        Self::Node,
+    ];
+
+    /// Gets whatever the language needs, the first time; builds the program, when it has changed.
+    pub fn prepare(self) -> Result<Program, Error> {
+        let command = match self {
+            Self::Python | Self::PythonAsyncio => python::prepare(self),
+            Self::Go => go::prepare(),
+            Self::Rust => rust::prepare(),
+            Self::Node => node::prepare(),
+        };
+        Ok(Program {
+            language: self,
+            command: command?,
+        })
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Python => "grpcio",
+            Self::PythonAsyncio => "grpcio-asyncio",
+            Self::Go => "grpc-go",
+            Self::Rust => "tonic",
+            Self::Node => "grpc-js",
+        })
+    }
+}
+
+/// A workload that is ready to be started, as often as wanted.
+#[derive(Debug, Clone)]
+pub struct Program {
+    pub language: Language,
+    command: Vec<OsString>,
+}

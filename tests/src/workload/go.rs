@@ -1,0 +1,56 @@
+//! grpc-go: its sources from Debian, the compiler from `PyPI`; the Go module proxy is not needed.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use super::{cache, python};
+use crate::prerequisite::{Error, apt, build};
+
+/// What `google.golang.org/grpc` itself imports, from the suite that has a current version of it.
+const SUITE: &str = "sid";
+const PACKAGES: [&str; 7] = [
+    "golang-google-grpc-dev",
+    "golang-google-genproto-dev",
+    "golang-google-protobuf-dev",
+    "golang-github-golang-protobuf-1-5-dev",
+    "golang-golang-x-net-dev",
+    "golang-golang-x-sys-dev",
+    "golang-golang-x-text-dev",
+];
+const PROGRAM: [&str; 6] = [
+    "main.go",
+    "wire.go",
+    "tally.go",
+    "plan.go",
+    "server.go",
+    "client.go",
+];
+
+pub fn prepare() -> Result<Vec<OsString>, Error> {
+    let sources = cache::sources().join("go");
+    let compiler = python::environment("go", &sources.join("requirements.txt"))?.join("bin/go");
+    let key = format!("{SUITE} {}", PACKAGES.join(" "));
+    let packages = cache::folder("go-packages", &key, |folder| {
+        apt::unpack(SUITE, &PACKAGES, folder)
+    })?;
+    let key = cache::contents(&sources, &PROGRAM)?;
+    let built = cache::folder("go", &key, |folder| {
+        let mut command = Command::new(&compiler);
+        command
+            .current_dir(&sources)
+            .arg("build")
+            .arg("-o")
+            .arg(folder.join("peer"));
+        command
+            .env("GO111MODULE", "off")
+            .env("GOPATH", packages.join("usr/share/gocode"));
+        command
+            .env("GOENV", "off")
+            .env("GOTOOLCHAIN", "local")
+            .env("GOFLAGS", "")
+            .env("CGO_ENABLED", "0");
+        command.env("GOCACHE", cache::target_directory().join("workloads/go-cache"));
+        build(&mut command).map(drop)
+    })?;
+    Ok(vec![built.join("peer").into()])
+}
