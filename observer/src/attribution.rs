@@ -13,6 +13,8 @@ pub mod file;
 pub mod glob;
 pub mod host;
 pub mod identity;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod owner;
 pub mod pod;
 pub mod process;

@@ -1,7 +1,7 @@
 //! The pods of this node and the Services of the cluster, as plain data: written by whoever watches them
 //! (`kubernetes`), read by the resolver and the gauges. Knows no API type.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -163,7 +163,7 @@ impl Catalog {
         self.services.remove(&key);
     }
 
-    pub fn retain_services(&mut self, listed: &[(String, String)]) {
+    pub fn retain_services(&mut self, listed: &HashSet<(String, String)>) {
         self.version += 1;
         self.services.retain(|key, _| listed.contains(key));
         self.by_address

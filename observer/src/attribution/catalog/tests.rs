@@ -118,7 +118,7 @@ fn a_list_replaces_what_was_known() {
     catalog.put_pod(pod(UID, "old", &[]), now);
     catalog.put_service(service("old", &[("a", "b")], vec![]));
     catalog.retain_pods(&[], now);
-    catalog.retain_services(&[]);
+    catalog.retain_services(&HashSet::new());
     assert_eq!(catalog.living().count(), 0);
     assert!(catalog.service_at("10.96.0.9".parse().unwrap()).is_none());
 }
