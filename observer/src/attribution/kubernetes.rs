@@ -18,6 +18,10 @@ use super::catalog::{Catalog, Coverage};
 
 /// Where pods are known from.
 #[derive(Clone)]
+#[expect(
+    missing_debug_implementations,
+    reason = "a client has none, and holds a token"
+)]
 pub enum Source {
     /// The API server, with the name of this node as it knows it.
     Api(kube::Client),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kube::Client;
 
 use super::object::PodList;
-use super::status::{Origin, Status};
+use super::status::{Kind, Origin, Status};
 use super::{watch, write};
 use crate::attribution::catalog::{Catalog, Coverage};
 
@@ -26,15 +26,15 @@ pub async fn run(client: Client, catalog: &RwLock<Catalog>, status: &Status) {
         match tokio::time::timeout(PATIENCE, list(&client)).await {
             Ok(Ok(pods)) => {
                 replace(pods, catalog);
-                status.listed(Origin::Kubelet);
+                status.listed(Kind::Pods, Origin::Kubelet);
                 pause = INTERVAL;
             }
             Ok(Err(error)) => {
-                status.failed(&error);
+                status.failed(Kind::Pods, &error);
                 pause = (pause * 2).min(MAX_PAUSE);
             }
             Err(_) => {
-                status.failed(&"the kubelet does not answer");
+                status.failed(Kind::Pods, &"the kubelet does not answer");
                 pause = (pause * 2).min(MAX_PAUSE);
             }
         }

@@ -24,7 +24,15 @@ pub struct Status {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct State {
     origin: Origin,
-    error: Option<String>,
+    pods: Option<String>,
+    services: Option<String>,
+}
+
+/// Which of the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pods,
+    Services,
 }
 
 impl Status {
@@ -32,9 +40,14 @@ impl Status {
         self.state().origin
     }
 
-    /// The last failure, while it lasts.
-    pub fn error(&self) -> Option<String> {
-        self.state().error
+    /// Why pods are not, or no longer, told: the last failure, while it lasts.
+    pub fn pods_error(&self) -> Option<String> {
+        self.state().pods
+    }
+
+    /// The same for Services.
+    pub fn services_error(&self) -> Option<String> {
+        self.state().services
     }
 
     /// Objects received.
@@ -51,20 +64,23 @@ impl Status {
         self.lists.load(Ordering::Relaxed)
     }
 
-    pub(super) fn listed(&self, origin: Origin) {
+    pub(super) fn listed(&self, kind: Kind, origin: Origin) {
         self.lists.fetch_add(1, Ordering::Relaxed);
-        *self.lock() = State { origin, error: None };
-    }
-
-    pub(super) fn received(&self) {
-        self.events.fetch_add(1, Ordering::Relaxed);
         let mut state = self.lock();
-        state.error = None;
+        *state.error(kind) = None;
+        if kind == Kind::Pods {
+            state.origin = origin;
+        }
     }
 
-    pub(super) fn failed(&self, error: &dyn std::fmt::Display) {
+    pub(super) fn received(&self, kind: Kind) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        *self.lock().error(kind) = None;
+    }
+
+    pub(super) fn failed(&self, kind: Kind, error: &dyn std::fmt::Display) {
         self.errors.fetch_add(1, Ordering::Relaxed);
-        self.lock().error = Some(error.to_string());
+        *self.lock().error(kind) = Some(error.to_string());
     }
 
     fn state(&self) -> State {
@@ -73,5 +89,14 @@ impl Status {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn error(&mut self, kind: Kind) -> &mut Option<String> {
+        match kind {
+            Kind::Pods => &mut self.pods,
+            Kind::Services => &mut self.services,
+        }
     }
 }

@@ -15,7 +15,7 @@ use kube::{Api, Client};
 use tokio::sync::Notify;
 
 use super::object::{Pod, Service};
-use super::status::{Origin, Status};
+use super::status::{Kind, Origin, Status};
 use super::write;
 use crate::attribution::catalog::{Catalog, Coverage};
 use crate::attribution::pod::PodUid;
@@ -32,7 +32,7 @@ pub async fn run(client: Client, node: &str, catalog: &RwLock<Catalog>, status: 
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => list.apply(event, catalog, status),
-                Err(error) => status.failed(&error),
+                Err(error) => status.failed(Kind::Pods, &error),
             }
         }
     };
@@ -43,7 +43,7 @@ pub async fn run(client: Client, node: &str, catalog: &RwLock<Catalog>, status: 
             let complete = match event {
                 Ok(event) => list.apply(event, catalog, status),
                 Err(error) => {
-                    status.failed(&error);
+                    status.failed(Kind::Services, &error);
                     true
                 }
             };
@@ -69,7 +69,9 @@ struct PodList {
 impl PodList {
     fn apply(&mut self, event: Event<Pod>, catalog: &RwLock<Catalog>, status: &Status) {
         let now = Instant::now();
-        status.received();
+        if matches!(event, Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) {
+            status.received(Kind::Pods);
+        }
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(pod) => {
@@ -81,7 +83,7 @@ impl PodList {
                 catalog.retain_pods(&std::mem::take(&mut self.listed), now);
                 catalog.set_coverage(Coverage::Complete);
                 drop(catalog);
-                status.listed(Origin::Api);
+                status.listed(Kind::Pods, Origin::Api);
             }
             Event::Apply(pod) => put(pod, catalog, now),
             Event::Delete(pod) => {
@@ -112,7 +114,9 @@ struct ServiceList {
 impl ServiceList {
     /// True when a list is complete.
     fn apply(&mut self, event: Event<Service>, catalog: &RwLock<Catalog>, status: &Status) -> bool {
-        status.received();
+        if matches!(event, Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) {
+            status.received(Kind::Services);
+        }
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(service) => {
@@ -121,6 +125,7 @@ impl ServiceList {
             }
             Event::InitDone => {
                 write(catalog).retain_services(&std::mem::take(&mut self.listed));
+                status.listed(Kind::Services, Origin::Api);
                 return true;
             }
             Event::Apply(service) => write(catalog).put_service(service.into_entry()),

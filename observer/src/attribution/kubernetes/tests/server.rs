@@ -89,7 +89,7 @@ impl Server {
     }
 
     /// To the watch of the resource, or else to the next.
-    pub fn send(&self, resource: &str, kind: &str, object: Value) {
+    pub fn send(&self, resource: &str, kind: &str, object: &Value) {
         let line = format!("{}\n", json!({"type": kind, "object": object}));
         self.state
             .lock()

@@ -215,7 +215,7 @@ fn postgres_programs() -> Option<std::path::PathBuf> {
         .find(|path| path.join("initdb").exists())
 }
 
-/// PostgreSQL refuses to run as root; `setpriv` comes with every Debian.
+/// `PostgreSQL` refuses to run as root; `setpriv` comes with every Debian.
 fn as_nobody(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command
