@@ -6,6 +6,7 @@
 //! server keeps an index, so a node gets the events of its own pods only. That of Services is the whole cluster's.
 //! Lists are answered from the API server's cache, not from etcd.
 
+pub mod connect;
 pub mod kubelet;
 pub mod object;
 pub mod status;
