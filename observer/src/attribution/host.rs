@@ -132,6 +132,17 @@ impl Host {
         others.find_map(|(space, pid)| self.sockets_of(space, pid, now).and_then(find))
     }
 
+    /// Of the last pass over all processes: how many were denied, how much was left out.
+    pub fn owners_limits(&self) -> (u64, u64) {
+        self.owners
+            .as_ref()
+            .map_or((0, 0), |(_, owners)| (owners.denied, owners.refused))
+    }
+
+    pub fn sockets_refused(&self) -> u64 {
+        self.sockets.values().map(|(_, sockets)| sockets.refused).sum()
+    }
+
     /// Whether the owners of sockets were read at this very time: what is not among them is nowhere.
     pub fn owners_are_of(&self, now: Instant) -> bool {
         self.owners.as_ref().is_some_and(|(at, _)| *at == now)
