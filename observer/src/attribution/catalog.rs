@@ -65,7 +65,8 @@ pub enum Coverage {
 #[derive(Debug, Default)]
 pub struct Catalog {
     pods: HashMap<PodUid, Held>,
-    services: HashMap<(String, String), Arc<Service>>,
+    /// In order, so that those of one namespace are together.
+    services: BTreeMap<(String, String), Arc<Service>>,
     by_address: HashMap<IpAddr, (String, String)>,
     coverage: Coverage,
     /// Raised with every change.
@@ -197,9 +198,13 @@ impl Catalog {
 
     /// The only Service that selects the pod, on that port where one is given.
     pub fn service_of(&self, pod: &Pod, port: Option<u16>) -> Option<Arc<Service>> {
-        let mut selecting = self
+        let first = (pod.namespace.clone(), String::new());
+        let nearby = self
             .services
-            .values()
+            .range(first..)
+            .take_while(|((namespace, _), _)| *namespace == pod.namespace);
+        let mut selecting = nearby
+            .map(|(_, service)| service)
             .filter(|service| service.selects(pod, port));
         let only = selecting.next()?;
         selecting.next().is_none().then(|| Arc::clone(only))
@@ -214,9 +219,9 @@ impl Catalog {
 }
 
 impl Service {
+    /// Whether it selects a pod of its namespace.
     fn selects(&self, pod: &Pod, port: Option<u16>) -> bool {
-        self.namespace == pod.namespace
-            && !self.selector.is_empty()
+        !self.selector.is_empty()
             && self
                 .selector
                 .iter()
