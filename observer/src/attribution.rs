@@ -13,6 +13,8 @@ pub mod file;
 pub mod glob;
 pub mod host;
 pub mod identity;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod owner;
 pub mod pod;
 pub mod process;
@@ -39,7 +41,8 @@ use self::container_name::Runtimes;
 use self::host::Host;
 pub use self::identity::{Identity, Source};
 use self::resolver::Resolver;
-use self::resolver::worker::{self, Answer, Question};
+use self::resolver::limit::Limits;
+use self::resolver::worker::{Answer, Question, Worker};
 use self::roster::Roster;
 use self::rule::{Rules, ServiceRule};
 
@@ -76,7 +79,7 @@ pub struct Attributed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
     Known(Attributed),
-    /// The answer will be among the [`Attribution::answers`], within [`worker::MAX_WAIT`] and a little.
+    /// The answer will be among the [`Attribution::answers`], within [`MAX_WAIT`](resolver::worker::MAX_WAIT) and a little.
     Pending,
 }
 
@@ -98,6 +101,7 @@ pub struct Attribution {
     answers: Receiver<Answer>,
     pending: HashSet<u64>,
     unknown: Arc<Identity>,
+    limits: Arc<Limits>,
     pub counts: Counts,
 }
 
@@ -125,17 +129,29 @@ impl Attribution {
         let (questions, asked) = mpsc::sync_channel(MAX_PENDING);
         // Bounded by the questions.
         let (answer, answers) = mpsc::channel();
+        let limits = Arc::<Limits>::default();
+        let worker = Worker {
+            resolver,
+            answers: answer,
+            limits: Arc::clone(&limits),
+        };
         thread::Builder::new()
             .name("attribution".to_owned())
-            .spawn(move || worker::run(resolver, &asked, &answer))?;
+            .spawn(move || worker.run(&asked))?;
         Ok(Self {
             cache: Cache::default(),
             questions,
             answers,
             pending: HashSet::new(),
             unknown,
+            limits,
             counts: Counts::default(),
         })
+    }
+
+    /// What the resolver could not see or hold; to be read at every scrape.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
 
     /// `socket.role` should be what the traffic has shown by now, not only what the kernel saw.

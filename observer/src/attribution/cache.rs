@@ -57,6 +57,9 @@ const MAX_ENTRIES: usize = 16_384;
 /// Labels and Services of a pod change rarely; its cgroup's id never means anybody else.
 const CGROUP_AGE: Duration = Duration::from_secs(30);
 
+/// A pod that was not on any list: that may change with every event.
+const UNLISTED_AGE: Duration = Duration::from_secs(1);
+
 /// A process may execute another program, and its number may be used again.
 const PROCESS_AGE: Duration = Duration::from_secs(10);
 
@@ -67,10 +70,16 @@ impl Cache {
     pub fn get(&mut self, socket: &Socket, with_peer: bool, now: Instant) -> Hit {
         let of_cgroup = self
             .cgroups
-            .get(&cgroup_key(socket))
+            .get_mut(&cgroup_key(socket))
             .filter(|_| socket.cgroup != 0);
         let (identity, stale) = if let Some(held) = of_cgroup {
-            (&held.value, held.age(now) >= CGROUP_AGE)
+            let unlisted = held.value.source == Source::PodUid;
+            let stale = held.age(now) >= if unlisted { UNLISTED_AGE } else { CGROUP_AGE };
+            if stale {
+                // One question renews it; those that come meanwhile need not ask.
+                held.at = now;
+            }
+            (&held.value, stale)
         } else {
             let held = self
                 .processes

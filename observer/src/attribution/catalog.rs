@@ -1,7 +1,7 @@
 //! The pods of this node and the Services of the cluster, as plain data: written by whoever watches them
 //! (`kubernetes`), read by the resolver and the gauges. Knows no API type.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,7 +65,8 @@ pub enum Coverage {
 #[derive(Debug, Default)]
 pub struct Catalog {
     pods: HashMap<PodUid, Held>,
-    services: HashMap<(String, String), Arc<Service>>,
+    /// In order, so that those of one namespace are together.
+    services: BTreeMap<(String, String), Arc<Service>>,
     by_address: HashMap<IpAddr, (String, String)>,
     coverage: Coverage,
     /// Raised with every change.
@@ -163,7 +164,7 @@ impl Catalog {
         self.services.remove(&key);
     }
 
-    pub fn retain_services(&mut self, listed: &[(String, String)]) {
+    pub fn retain_services(&mut self, listed: &HashSet<(String, String)>) {
         self.version += 1;
         self.services.retain(|key, _| listed.contains(key));
         self.by_address
@@ -197,9 +198,13 @@ impl Catalog {
 
     /// The only Service that selects the pod, on that port where one is given.
     pub fn service_of(&self, pod: &Pod, port: Option<u16>) -> Option<Arc<Service>> {
-        let mut selecting = self
+        let first = (pod.namespace.clone(), String::new());
+        let nearby = self
             .services
-            .values()
+            .range(first..)
+            .take_while(|((namespace, _), _)| *namespace == pod.namespace);
+        let mut selecting = nearby
+            .map(|(_, service)| service)
             .filter(|service| service.selects(pod, port));
         let only = selecting.next()?;
         selecting.next().is_none().then(|| Arc::clone(only))
@@ -214,9 +219,9 @@ impl Catalog {
 }
 
 impl Service {
+    /// Whether it selects a pod of its namespace.
     fn selects(&self, pod: &Pod, port: Option<u16>) -> bool {
-        self.namespace == pod.namespace
-            && !self.selector.is_empty()
+        !self.selector.is_empty()
             && self
                 .selector
                 .iter()

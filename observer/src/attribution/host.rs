@@ -37,6 +37,9 @@ const OWNERS_AGE: Duration = Duration::from_secs(1);
 /// Network namespaces looked into: one for each pod.
 const MAX_NAMESPACES: usize = 1024;
 
+/// systemd listens for services that are started by their first connection, and keeps the socket beside them.
+pub const INIT: u32 = 1;
+
 /// Generations of forked processes that are climbed.
 const MAX_GENERATIONS: usize = 16;
 
@@ -99,22 +102,25 @@ impl Host {
     /// The process that owns a connection, found by its addresses. For an accepted one it is the process that
     /// listens, as with connections the kernel told us of.
     pub fn owner(&mut self, local: Address, remote: Address, now: Instant) -> Option<u32> {
-        let inode = self.inode(local, remote, now)?;
-        self.owners(now).process(inode)
+        let (listener, connection) = self.inodes(local, remote, now)?;
+        let owners = self.owners(now);
+        let listens = owners.process(listener).filter(|pid| *pid != INIT);
+        listens.or_else(|| owners.process(connection))
     }
 
-    fn inode(&mut self, local: Address, remote: Address, now: Instant) -> Option<u64> {
-        let find = |sockets: &Sockets| -> Option<u64> {
-            let connection = sockets.find(local, remote)?;
-            Some(
-                sockets
-                    .listener(local)
-                    .map_or(connection.inode, |listener| listener.inode),
-            )
+    /// Of the socket that listens (the connection itself, where none does) and of the connection, which is 0 while
+    /// it waits to be accepted.
+    fn inodes(&mut self, local: Address, remote: Address, now: Instant) -> Option<(u64, u64)> {
+        let find = |sockets: &Sockets| -> Option<(u64, u64)> {
+            let connection = sockets.find(local, remote)?.inode;
+            let listener = sockets
+                .listener(local)
+                .map_or(connection, |listener| listener.inode);
+            Some((listener, connection))
         };
         let own = self.own_namespace.unwrap_or(0);
-        if let Some(inode) = self.own_sockets(now).and_then(find) {
-            return Some(inode);
+        if let Some(inodes) = self.own_sockets(now).and_then(find) {
+            return Some(inodes);
         }
         self.owners(now);
         let others: Vec<_> = self
@@ -124,6 +130,22 @@ impl Host {
             .collect();
         let mut others = others.into_iter().filter(|(space, _)| *space != own);
         others.find_map(|(space, pid)| self.sockets_of(space, pid, now).and_then(find))
+    }
+
+    /// Of the last pass over all processes: how many were denied, how much was left out.
+    pub fn owners_limits(&self) -> (u64, u64) {
+        self.owners
+            .as_ref()
+            .map_or((0, 0), |(_, owners)| (owners.denied, owners.refused))
+    }
+
+    pub fn sockets_refused(&self) -> u64 {
+        self.sockets.values().map(|(_, sockets)| sockets.refused).sum()
+    }
+
+    /// Whether the owners of sockets were read at this very time: what is not among them is nowhere.
+    pub fn owners_are_of(&self, now: Instant) -> bool {
+        self.owners.as_ref().is_some_and(|(at, _)| *at == now)
     }
 
     /// The process behind an inode, where it is known without another pass.

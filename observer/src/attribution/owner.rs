@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
+use super::host::INIT;
 use super::process::Processes;
 
 /// Sockets kept: about 32 bytes each.
@@ -68,15 +69,14 @@ impl Owners {
     }
 
     /// A socket that several processes hold was inherited: the oldest of them, the master of a forking server,
-    /// gives the name.
+    /// gives the name. That `init` made it for one of them says nothing.
     fn insert(&mut self, processes: &Processes, inode: u64, pid: u32) {
         let full = self.by_inode.len() >= MAX_OWNED;
         match self.by_inode.entry(inode) {
             Entry::Occupied(mut known) if *known.get() != pid => {
                 let age = |pid: u32| {
-                    processes
-                        .stat(pid)
-                        .map_or((u64::MAX, pid), |stat| (stat.started, pid))
+                    let started = processes.stat(pid).map_or(u64::MAX, |stat| stat.started);
+                    (pid == INIT, started, pid)
                 };
                 if age(pid) < age(*known.get()) {
                     known.insert(pid);

@@ -1,6 +1,7 @@
 //! Finds out who owns a socket: the slow half of attribution. Runs on a thread of its own ([`worker`]), asks the
 //! file system and the catalog, never the network. The order of names is [`service`](super::service)'s.
 
+pub mod limit;
 pub mod peer;
 pub mod worker;
 
@@ -15,7 +16,7 @@ use super::cgroup::membership::Membership;
 use super::cgroup::path::Place;
 use super::cgroup::tree::{Layout, Lookup};
 use super::container_name::{ContainerName, Runtimes};
-use super::host::Host;
+use super::host::{Host, INIT};
 use super::identity::Identity;
 use super::roster::{Account, Roster};
 use super::rule::{Rules, Subject};
@@ -54,8 +55,16 @@ pub struct Found {
 /// Distinct identities held; the services of one node, and short-lived processes by their names.
 const MAX_IDENTITIES: usize = 8192;
 
-/// `init` makes the listening sockets of services that are started by their first connection, in its own cgroup.
-const INIT: u32 = 1;
+/// Units that hold the containers of all.
+const RUNTIMES: [&str; 7] = [
+    "docker",
+    "containerd",
+    "crio",
+    "podman",
+    "kubelet",
+    "k3s",
+    "rke2-agent",
+];
 
 /// The process behind a socket, while it lives.
 #[derive(Debug)]
@@ -97,11 +106,16 @@ impl Resolver {
             Lookup::Later | Lookup::Missing => None,
         };
         let mut place = path.as_deref().map(Place::parse).unwrap_or_default();
-        let owner = self
-            .needs_process(&place)
-            .then(|| self.owner(socket, now))
-            .flatten();
-        let by_cgroup = !place.is_empty();
+        let asked = self.needs_process(&place);
+        let owner = if asked { self.owner(socket, now) } else { None };
+        if asked && owner.is_none() && !last && is_nameless(socket) && !self.host.owners_are_of(now) {
+            // What we know of the owners of sockets may be older than this one.
+            return None;
+        }
+        let by_cgroup = !place.is_empty() && !asked;
+        if asked && owner.is_none() {
+            forget_runtime(&mut place);
+        }
         if let Some(owner) = &owner
             && owner.membership.place.rank() > place.rank()
         {
@@ -121,15 +135,10 @@ impl Resolver {
         );
         let identity = self.intern(identity);
         self.enrol(&identity, socket, &place, owner.as_ref(), now);
-        let reach = match owner {
-            None if by_cgroup => Reach::Cgroup,
-            Some(_)
-                if by_cgroup && !self.rules.ask_process() && self.host.tree.layout() == Layout::Unified =>
-            {
-                Reach::Cgroup
-            }
-            _ if socket.process != 0 && socket.process != INIT => Reach::Process,
-            _ => Reach::Socket,
+        let reach = match by_cgroup {
+            true => Reach::Cgroup,
+            false if is_nameless(socket) => Reach::Socket,
+            false => Reach::Process,
         };
         Some(Found { identity, reach })
     }
@@ -182,7 +191,7 @@ impl Resolver {
     }
 
     fn owner(&mut self, socket: &Socket, now: Instant) -> Option<Owner> {
-        let pid = if socket.process == 0 || socket.process == INIT {
+        let pid = if is_nameless(socket) {
             let local = Address {
                 ip: socket.local,
                 port: socket.local_port,
@@ -337,6 +346,19 @@ impl Resolver {
 
     fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The kernel did not see who made it, or it was made on behalf of somebody.
+fn is_nameless(socket: &Socket) -> bool {
+    matches!(socket.process, 0 | INIT)
+}
+
+/// Where v1 hierarchies tell containers apart, all of them may be in their runtime's unit as far as v2 can tell; and
+/// of a process that has ended there is nothing more to ask.
+fn forget_runtime(place: &mut Place) {
+    if place.rank() == 1 && place.unit.as_deref().is_some_and(|unit| RUNTIMES.contains(&unit)) {
+        *place = Place::default();
     }
 }
 

@@ -73,14 +73,16 @@ impl Roster {
         self.members.iter()
     }
 
-    /// Drops whom `lives` denies: at once those that never served (clients come and go), after a while the others.
+    /// Drops whom `lives` denies: at once pods (they were told to go) and those that never served (clients come and
+    /// go), after a while the others.
     pub fn retain(&mut self, now: Instant, mut lives: impl FnMut(&Account) -> bool) {
         self.members.retain(|account, member| {
             if lives(account) {
                 member.seen = now;
                 return true;
             }
-            !member.ports.is_empty() && now.saturating_duration_since(member.seen) < KEEP_GONE
+            let served = !member.ports.is_empty() && member.identity.pod.is_empty();
+            served && now.saturating_duration_since(member.seen) < KEEP_GONE
         });
     }
 }

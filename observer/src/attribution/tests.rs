@@ -46,6 +46,14 @@ impl Machine {
         }
     }
 
+    fn hybrid() -> Self {
+        let machine = Self::new();
+        fs::remove_file(machine.settings.cgroups.join("cgroup.controllers")).unwrap();
+        fs::create_dir(machine.settings.cgroups.join("unified")).unwrap();
+        fs::write(machine.settings.cgroups.join("unified/cgroup.controllers"), "").unwrap();
+        machine
+    }
+
     /// This machine's own procfs.
     fn real() -> Self {
         let mut machine = Self::new();
@@ -220,14 +228,7 @@ fn workers_of_a_forking_server() {
 
 #[test]
 fn a_container_that_only_version_1_tells_apart() {
-    let machine = Machine::new();
-    fs::rename(
-        machine.settings.cgroups.join("cgroup.controllers"),
-        machine.settings.cgroups.join("x"),
-    )
-    .unwrap();
-    fs::create_dir(machine.settings.cgroups.join("unified")).unwrap();
-    fs::write(machine.settings.cgroups.join("unified/cgroup.controllers"), "").unwrap();
+    let machine = Machine::hybrid();
     let docker = machine.cgroup("/unified/system.slice/docker.service");
     let text =
         format!("4:memory:/docker/{ID}\n2:cpu,cpuacct:/docker/{ID}\n0::/system.slice/docker.service\n");
@@ -246,6 +247,19 @@ fn a_container_that_only_version_1_tells_apart() {
         memory: path,
     };
     assert_eq!(account, &expected);
+}
+
+#[test]
+fn a_client_in_a_container_of_version_1_that_has_ended() {
+    let machine = Machine::hybrid();
+    let docker = machine.cgroup("/unified/system.slice/docker.service");
+    machine.check(
+        &socket(docker, 31, "grpcurl", Role::Active),
+        "grpcurl",
+        Source::Command,
+    );
+    let unit = machine.cgroup("/unified/system.slice/csca.service");
+    machine.check(&socket(unit, 31, "grpcurl", Role::Active), "csca", Source::Unit);
 }
 
 #[test]

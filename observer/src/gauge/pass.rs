@@ -114,7 +114,7 @@ impl Collector {
         snapshot
     }
 
-    pub fn subjects(&mut self, now: Instant) -> Vec<Subject> {
+    fn subjects(&mut self, now: Instant) -> Vec<Subject> {
         subject::gather(
             &self.books,
             &mut self.paths,
@@ -123,6 +123,13 @@ impl Collector {
             &self.roster,
             now,
         )
+    }
+
+    /// How many services there are, after processor time and memory of each were read: the part of a pass that
+    /// grows with the number of pods, to be measured alone.
+    pub fn services(&mut self, now: Instant) -> usize {
+        let subjects = self.subjects(now);
+        self.usage(&subjects, now, &mut 0).len()
     }
 
     /// Processor time and memory: the part of the pass that grows with the number of pods.

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use super::account::Books;
-use crate::attribution::Identity;
 use crate::attribution::catalog::{Catalog, Pod};
 use crate::attribution::cgroup::path::Place;
 use crate::attribution::pod::PodUid;
 use crate::attribution::resolver::Resolver;
 use crate::attribution::roster::{Account, Roster};
+use crate::attribution::{Identity, Source};
 
 #[derive(Clone, Debug)]
 pub struct Subject {
@@ -128,7 +128,10 @@ pub fn gather(
     });
     for (account, member) in roster.members() {
         if let Some(subject) = by_account.get(account).and_then(|at| subjects.get_mut(*at)) {
-            subject.identity = Arc::clone(&member.identity);
+            // It may have been identified before it was listed.
+            if member.identity.source != Source::PodUid {
+                subject.identity = Arc::clone(&member.identity);
+            }
             subject.ports.clone_from(&member.ports);
             continue;
         }

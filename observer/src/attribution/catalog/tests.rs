@@ -77,6 +77,11 @@ fn service_that_selects_the_pod_on_the_port() {
     catalog.remove_service("marty", "csca-canary");
     catalog.put_service(service("external", &[], vec![Target::Number(8081)]));
     catalog.put_service(service("other", &[("app", "other")], vec![Target::Number(8081)]));
+    for namespace in ["elsewhere", "marty-2", "zoo"] {
+        let mut stranger = service("csca", &[("app", "csca")], vec![Target::Number(8081)]);
+        stranger.namespace = namespace.to_owned();
+        catalog.put_service(stranger);
+    }
     check(&catalog, Some(8081), Some("csca"));
 }
 
@@ -118,7 +123,7 @@ fn a_list_replaces_what_was_known() {
     catalog.put_pod(pod(UID, "old", &[]), now);
     catalog.put_service(service("old", &[("a", "b")], vec![]));
     catalog.retain_pods(&[], now);
-    catalog.retain_services(&[]);
+    catalog.retain_services(&HashSet::new());
     assert_eq!(catalog.living().count(), 0);
     assert!(catalog.service_at("10.96.0.9".parse().unwrap()).is_none());
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use observer_ebpf::record::{Role, Socket};
 
-use super::super::identity::Identity;
-use super::{Reach, Resolver};
+use super::super::identity::{Identity, Source};
+use super::limit::Limits;
+use super::{Found, Reach, Resolver};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Question {
@@ -38,64 +39,69 @@ const MAX_WAITING: usize = 8192;
 /// How often what waits is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Runs until the other side is gone.
-pub fn run(mut resolver: Resolver, questions: &Receiver<Question>, answers: &Sender<Answer>) {
-    let mut waiting: Vec<Question> = Vec::new();
-    let mut tried = Instant::now();
-    loop {
-        let question = if waiting.is_empty() {
-            questions.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            questions.recv_timeout(RETRY)
-        };
-        let now = Instant::now();
-        match question {
-            Ok(question) => {
-                let last = waiting.len() >= MAX_WAITING;
-                if !answer(&mut resolver, &question, now, last, answers) {
-                    waiting.push(question);
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        if now.saturating_duration_since(tried) >= RETRY {
-            waiting.retain(|question| !answer(&mut resolver, question, now, false, answers));
-            tried = now;
-        }
-    }
+/// The thread's state.
+#[derive(Debug)]
+pub struct Worker {
+    pub resolver: Resolver,
+    pub answers: Sender<Answer>,
+    pub limits: Arc<Limits>,
 }
 
-fn answer(
-    resolver: &mut Resolver,
-    question: &Question,
-    now: Instant,
-    hurry: bool,
-    answers: &Sender<Answer>,
-) -> bool {
-    let Question {
-        connection,
-        socket,
-        asked,
-    } = question;
-    let last = hurry || now.saturating_duration_since(*asked) >= MAX_WAIT;
-    let Some(found) = resolver.identify(socket, now, last) else {
-        return false;
-    };
-    let accepted = Role::from_raw(socket.role) == Role::Passive;
-    let peer = if accepted {
-        "".into()
-    } else {
-        resolver.peer(socket, now)
-    };
-    let answer = Answer {
-        connection: *connection,
-        socket: *socket,
-        identity: found.identity,
-        reach: found.reach,
-        peer,
-    };
-    // Nobody listens any more when the daemon ends; the next receive says so.
-    let _ = answers.send(answer);
-    true
+impl Worker {
+    /// Runs until the other side is gone.
+    pub fn run(mut self, questions: &Receiver<Question>) {
+        let mut waiting: Vec<Question> = Vec::new();
+        let mut tried = Instant::now();
+        loop {
+            let question = if waiting.is_empty() {
+                questions.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                questions.recv_timeout(RETRY)
+            };
+            let now = Instant::now();
+            match question {
+                Ok(question) => {
+                    let last = waiting.len() >= MAX_WAITING;
+                    if !self.answer(&question, now, last) {
+                        waiting.push(question);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if now.saturating_duration_since(tried) >= RETRY {
+                waiting.retain(|question| !self.answer(question, now, false));
+                tried = now;
+            }
+            self.limits.note(&self.resolver.host);
+        }
+    }
+
+    fn answer(&mut self, question: &Question, now: Instant, hurry: bool) -> bool {
+        let Question {
+            connection,
+            socket,
+            asked,
+        } = *question;
+        let last = hurry || now.saturating_duration_since(asked) >= MAX_WAIT;
+        let Some(Found { identity, reach }) = self.resolver.identify(&socket, now, last) else {
+            return false;
+        };
+        let accepted = Role::from_raw(socket.role) == Role::Passive;
+        let peer = if accepted {
+            "".into()
+        } else {
+            self.resolver.peer(&socket, now)
+        };
+        self.limits.answered(identity.source == Source::Unknown);
+        // Nobody listens any more when the daemon ends; the next receive says so.
+        let _ = self.answers.send(Answer {
+            connection,
+            socket,
+            identity,
+            reach,
+            peer,
+        });
+        true
+    }
 }

@@ -210,6 +210,41 @@ sys.stdin.read()"
     );
 }
 
+/// As Go programs listen since 1.24; their clients speak plain TCP.
+#[test]
+fn a_listener_of_multipath_tcp() {
+    let code = format!(
+        "{NAME}
+try: s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+except OSError: say('denied'); sys.exit()
+name('multipath')
+s.bind(('127.0.0.1', 0)); s.listen()
+c = socket.create_connection(s.getsockname())
+a = s.accept()
+say(s.getsockname()[1], c.getsockname()[1])
+sys.stdin.read()"
+    );
+    let Some(mut program) = Program::start(&code, &[]) else {
+        return;
+    };
+    let line = program.line();
+    let Some((server, client)) = line.split_once(' ') else {
+        println!("SKIPPED no multipath TCP here");
+        return;
+    };
+    let (server, client) = (server.parse().unwrap(), client.parse().unwrap());
+    let machine = Machine::real();
+    machine.check(
+        &older(server, client, Role::Passive),
+        "multipath",
+        Source::Process,
+    );
+    assert_eq!(
+        &*machine.ask(&older(client, server, Role::Active)).peer,
+        "multipath"
+    );
+}
+
 #[test]
 fn a_true_cgroup_of_version_2() {
     let tree = cgroup::tree::Tree::new(Path::new("/sys/fs/cgroup"));

@@ -215,7 +215,7 @@ fn postgres_programs() -> Option<std::path::PathBuf> {
         .find(|path| path.join("initdb").exists())
 }
 
-/// PostgreSQL refuses to run as root; `setpriv` comes with every Debian.
+/// `PostgreSQL` refuses to run as root; `setpriv` comes with every Debian.
 fn as_nobody(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command
@@ -321,4 +321,60 @@ fn login(port: u16) -> TcpStream {
         seen.push(byte[0]);
     }
     stream
+}
+
+/// Three connections to a database within a network namespace of its own, like a pod's.
+#[test]
+fn connections_in_another_network_namespace() {
+    let code = "
+import ctypes, socket, subprocess, sys
+if ctypes.CDLL(None).unshare(0x40000000) != 0: print('denied', flush=True); sys.exit()
+try: subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+except Exception: print('denied', flush=True); sys.exit()
+s = socket.socket(); s.bind(('127.0.0.1', 27017)); s.listen()
+c = [socket.create_connection(s.getsockname()) for i in range(3)]
+print('ready', flush=True)
+sys.stdin.read()";
+    let program = Command::new("python3")
+        .args(["-c", code])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = program else {
+        println!("SKIPPED no python3 here");
+        return;
+    };
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    if line.trim() != "ready" {
+        println!("SKIPPED no network namespace may be made here");
+        return;
+    }
+    let (mut collector, roster) = collector(Ports::default());
+    let mut identity = Identity::unknown("node1");
+    identity.service = "elsewhere".into();
+    let started = Processes::new("/proc").stat(child.id()).unwrap().started;
+    let account = Account::Process {
+        pid: child.id(),
+        started,
+    };
+    roster
+        .lock()
+        .unwrap()
+        .enrol(account, &Arc::new(identity), Some(27017), Instant::now());
+    let snapshot = collector.pass(Instant::now());
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(
+        service(&snapshot, Family::DatabaseConnections, "mongodb", "elsewhere"),
+        Some(3.0)
+    );
+    assert_eq!(
+        service(&snapshot, Family::ServiceHealth, "", "elsewhere"),
+        Some(1.0)
+    );
+    let memory = service(&snapshot, Family::ServiceMemory, "", "elsewhere").unwrap();
+    assert!(memory > 1e6, "{memory}");
 }

@@ -1,0 +1,209 @@
+//! What identity costs: a connection of somebody known, a process that nobody has seen, and a pass of the gauges
+//! over a full node. Prints figures, judges nothing: `cargo bench -p observer --bench identity`.
+//!
+//! The pods' cgroups are real where they can be made (cgroup v1 `cpuacct` and `memory`), files elsewhere: the
+//! kernel's files cost more to read than a disk's.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use observer::attribution::catalog::{Catalog, Coverage, Pod};
+use observer::attribution::pod::PodUid;
+use observer::attribution::roster::Roster;
+use observer::attribution::{Attribution, Resolution, Settings};
+use observer::gauge::database::Ports;
+use observer::gauge::{Collector, Family};
+use observer_ebpf::record::Socket;
+
+const PODS: u32 = 110;
+
+/// Cgroups of pods, removed at the end.
+struct Pods {
+    folders: Vec<PathBuf>,
+    cgroups: PathBuf,
+    _files: Option<tempfile::TempDir>,
+}
+
+fn uid(number: u32) -> String {
+    format!("{number:08x}-be9c-4e0e-9d3a-0f5f6a7b8c9d")
+}
+
+impl Pods {
+    fn real() -> Option<Self> {
+        let cgroups = PathBuf::from("/sys/fs/cgroup");
+        let mut pods = Self {
+            folders: Vec::new(),
+            cgroups,
+            _files: None,
+        };
+        for controller in ["cpuacct", "memory"] {
+            let top = pods
+                .cgroups
+                .join(controller)
+                .join(format!("bench-{}", std::process::id()));
+            pods.make(top.clone())?;
+            pods.make(top.join("kubepods"))?;
+            for number in 0..PODS {
+                pods.make(top.join("kubepods").join(format!("pod{}", uid(number))))?;
+            }
+        }
+        Some(pods)
+    }
+
+    fn make(&mut self, folder: PathBuf) -> Option<()> {
+        fs::create_dir(&folder).ok()?;
+        self.folders.push(folder);
+        Some(())
+    }
+
+    fn files() -> Option<Self> {
+        let folder = tempfile::tempdir().ok()?;
+        let cgroups = folder.path().to_owned();
+        fs::write(cgroups.join("cgroup.controllers"), "").ok()?;
+        for number in 0..PODS {
+            let pod = cgroups.join("kubepods").join(format!("pod{}", uid(number)));
+            fs::create_dir_all(&pod).ok()?;
+            fs::write(pod.join("cpu.stat"), "usage_usec 1\n").ok()?;
+            fs::write(pod.join("memory.current"), "1\n").ok()?;
+            fs::write(pod.join("memory.stat"), "anon 1\ninactive_file 1\n").ok()?;
+        }
+        Some(Self {
+            folders: Vec::new(),
+            cgroups,
+            _files: Some(folder),
+        })
+    }
+}
+
+impl Drop for Pods {
+    fn drop(&mut self) {
+        for folder in self.folders.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+fn catalog() -> Arc<RwLock<Catalog>> {
+    let mut catalog = Catalog::default();
+    for number in 0..PODS {
+        let Some(uid) = PodUid::parse(&uid(number)) else {
+            continue;
+        };
+        let pod = Pod {
+            uid,
+            cgroup_uid: None,
+            namespace: "marty".to_owned(),
+            name: format!("csca-{number}"),
+            labels: [("app".to_owned(), "csca".to_owned())].into(),
+            workload: "csca".to_owned(),
+            containers: Vec::new(),
+            addresses: Vec::new(),
+            host_network: false,
+            ready: true,
+        };
+        catalog.put_pod(pod, Instant::now());
+    }
+    catalog.set_coverage(Coverage::Complete);
+    Arc::new(RwLock::new(catalog))
+}
+
+fn gauges() {
+    let (pods, kind) = match (Pods::real(), Pods::files()) {
+        (Some(pods), _) => (pods, "real cgroups"),
+        (None, Some(pods)) => (pods, "files"),
+        (None, None) => return println!("SKIPPED neither cgroups nor files can be made here"),
+    };
+    let settings = Settings {
+        cgroups: pods.cgroups.clone(),
+        ..Settings::default()
+    };
+    let mut collector = Collector::new(settings, Ports::default(), catalog(), Arc::default());
+    collector.pass(Instant::now());
+    let mut usage = Vec::new();
+    let mut whole = Vec::new();
+    for _ in 0..50 {
+        let begun = Instant::now();
+        black_box(collector.services(begun));
+        usage.push(begun.elapsed());
+        let snapshot = collector.pass(Instant::now());
+        whole.push(snapshot.cost);
+        let count = snapshot
+            .samples
+            .iter()
+            .filter(|sample| sample.family == Family::ServiceMemory)
+            .count();
+        assert_eq!(count, PODS as usize);
+    }
+    println!(
+        "gauges, {PODS} pods ({kind}): services {:?}, whole pass {:?}",
+        median(usage),
+        median(whole)
+    );
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn socket(process: u32) -> Socket {
+    Socket {
+        cgroup: 0,
+        local: [0; 16],
+        remote: [0; 16],
+        local_port: 8081,
+        remote_port: 50000,
+        process,
+        command: *b"bench\0\0\0\0\0\0\0\0\0\0\0",
+        protocol: 1,
+        role: 2,
+        joined: 0,
+        reserved: [0; 5],
+    }
+}
+
+fn attribution() -> std::io::Result<()> {
+    let roster = Arc::<Mutex<Roster>>::default();
+    let mut attribution = Attribution::start(Settings::default(), Arc::default(), roster)?;
+    let own = socket(std::process::id());
+    attribution.resolve(1, &own, Instant::now());
+    while attribution.answers(Instant::now()).is_empty() {
+        std::thread::yield_now();
+    }
+    let now = Instant::now();
+    let count = 1_000_000_u32;
+    for connection in 0..count {
+        let known = attribution.resolve(u64::from(connection), &own, now);
+        assert!(matches!(black_box(known), Resolution::Known(_)));
+    }
+    println!("a connection of somebody known: {:?}", now.elapsed() / count);
+    // No such processes, so that each is asked for and then named by what the kernel noted.
+    let begun = Instant::now();
+    let count = 5000_u32;
+    for process in 0..count {
+        attribution.resolve(u64::from(process), &socket(u32::MAX - process), begun);
+    }
+    let mut answered = 0;
+    while answered < count as usize {
+        answered += attribution.answers(begun).len();
+        std::thread::yield_now();
+    }
+    println!("a process that has ended: {:?}", begun.elapsed() / count);
+    Ok(())
+}
+
+fn main() -> std::io::Result<()> {
+    println!(
+        "{}",
+        if Path::new("/proc/self").exists() {
+            "procfs is here"
+        } else {
+            "no procfs"
+        }
+    );
+    gauges();
+    attribution()
+}

@@ -1,0 +1,82 @@
+//! Clients for the API server and for the kubelet, from what the configuration says and a pod is given.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kube::config::AuthInfo;
+use kube::{Client, Config};
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    #[error(
+        "neither in a pod with a service account nor a kubeconfig found; set KUBECONFIG, or mount the service account \
+         token (automountServiceAccountToken: true): {0}"
+    )]
+    NoConfiguration(#[from] kube::config::InferConfigError),
+    #[error("`{url}` is no address of a kubelet; expected https://NODE:10250: {source}")]
+    KubeletAddress {
+        url: String,
+        source: http::uri::InvalidUri,
+    },
+    #[error("cannot make a client: {0}")]
+    Client(#[from] kube::Error),
+}
+
+/// What a pod's service account is given.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+
+/// An API server that does not accept within this is away; others may answer behind the same address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// By a kubeconfig where there is one, else by the pod's service account, whose token and authority are read anew
+/// when they are renewed.
+pub async fn api() -> Result<Client, ConnectError> {
+    let mut config = Config::infer().await?;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    // The watches pause by themselves; two layers of pauses would multiply.
+    config.default_retry = false;
+    Ok(Client::try_from(config)?)
+}
+
+/// How a kubelet proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// By a certificate of the cluster's authority (`serverTLSBootstrap: true`).
+    Cluster,
+    /// Not at all: most kubelets sign for themselves. Sent over loopback or the node's own address only.
+    Nothing,
+}
+
+pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
+    let address = url.parse().map_err(|source| ConnectError::KubeletAddress {
+        url: url.to_owned(),
+        source,
+    })?;
+    let mut config = Config::new(address);
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.default_retry = false;
+    config.accept_invalid_certs = verify == Verify::Nothing;
+    config.root_cert_file = Path::new(AUTHORITY).exists().then(|| AUTHORITY.into());
+    if Path::new(TOKEN).exists() {
+        config.auth_info = AuthInfo {
+            token_file: Some(TOKEN.to_owned()),
+            ..AuthInfo::default()
+        };
+    }
+    Ok(Client::try_from(config)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_of_kubelets() {
+        assert!(kubelet("https://127.0.0.1:10250", Verify::Nothing).is_ok());
+        assert!(kubelet("https://127.0.0.1:10250", Verify::Cluster).is_ok());
+        let error = kubelet("https://no host", Verify::Cluster).err().unwrap();
+        assert!(error.to_string().contains("https://NODE:10250"), "{error}");
+    }
+}
