@@ -53,12 +53,17 @@ impl Observer {
 
     fn await_ready(&mut self) -> Result<()> {
         let address = self.address.clone();
+        let process = &mut self.process;
         let ready = wait::until(ATTACHING, || match scrape::get(&address, "/health/ready") {
-            Ok((200, _)) => Ok(()),
+            Ok((200, _)) => Ok(true),
+            // One that has ended will never be ready.
+            _ if process.has_ended() => Ok(false),
             Ok((status, page)) => Err(format!("{status} {page}")),
             Err(error) => Err(error.to_string()),
         });
-        ready.with_context(|| self.process.report())
+        let ready = ready.with_context(|| self.process.report())?;
+        anyhow::ensure!(ready, "the observer did not start{}", self.process.report());
+        Ok(())
     }
 
     pub fn scrape(&self) -> Result<Scrape> {
