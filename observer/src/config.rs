@@ -7,6 +7,7 @@ pub mod document;
 pub mod effective;
 pub mod environment;
 pub mod mistake;
+pub mod reader;
 pub mod resolve;
 pub mod setting;
 pub mod structured;
@@ -22,7 +23,7 @@ pub use resolve::{Said, resolve};
 pub use structured::{DatabasePorts, ServiceRule, Structured};
 pub use table::{Kubernetes, LogFormat};
 
-use crate::metrics;
+use crate::{endpoint, metrics};
 
 /// Everything that is in effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +72,19 @@ impl Default for Config {
 }
 
 impl Config {
+    pub fn endpoint_settings(&self) -> endpoint::Settings {
+        let Self {
+            listen,
+            metrics,
+            web_config,
+            ..
+        } = self;
+        let mut settings = endpoint::Settings::new(*listen);
+        settings.metrics = *metrics;
+        settings.web_config.clone_from(web_config);
+        settings
+    }
+
     pub fn metrics_settings(&self) -> metrics::Settings {
         metrics::Settings {
             buckets: self.structured.buckets.clone(),
