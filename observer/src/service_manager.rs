@@ -5,6 +5,7 @@ use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
@@ -49,6 +50,28 @@ impl ServiceManager {
 
     pub fn alive(&self) -> io::Result<()> {
         self.tell("WATCHDOG=1")
+    }
+
+    /// Says [`ServiceManager::alive`] as long as the answer is yes, until the process ends. A thread, so that a pipeline
+    /// that is stuck can neither say it nor keep it from being left unsaid. Nothing if systemd does not wait for it.
+    pub fn keep_alive(self: &Arc<Self>, is_live: impl Fn() -> bool + Send + 'static) -> io::Result<()> {
+        let Some(interval) = self.watchdog_interval() else {
+            return Ok(());
+        };
+        let manager = Arc::clone(self);
+        let beat = move || {
+            loop {
+                // A message that is lost is followed by the next; silence is what systemd acts on.
+                if is_live() && manager.alive().is_err() {
+                    tracing::debug!("the service manager did not take the sign of life");
+                }
+                std::thread::sleep(interval);
+            }
+        };
+        std::thread::Builder::new()
+            .name("watchdog".into())
+            .spawn(beat)
+            .map(drop)
     }
 
     fn tell(&self, state: &str) -> io::Result<()> {
@@ -131,6 +154,23 @@ mod tests {
         manager.ready().expect_err("nobody is there");
         let long = "/x".repeat(100);
         ServiceManager::from_environment(|_| Some(long.clone().into())).expect_err("too long for an address");
+    }
+
+    #[test]
+    fn says_that_it_is_alive() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("bound");
+        let variables = [
+            ("NOTIFY_SOCKET", path.to_str().expect("text")),
+            ("WATCHDOG_USEC", "2000"),
+        ];
+        let manager = Arc::new(manager(&variables).expect("a socket"));
+        manager.keep_alive(|| true).expect("a thread");
+        assert_eq!(
+            [received(&socket), received(&socket)],
+            ["WATCHDOG=1", "WATCHDOG=1"]
+        );
     }
 
     #[test]

@@ -25,8 +25,9 @@ pub const ABOUT: [(&str, &str); 4] = [
     (
         "services",
         "Rules that name services, first match first. Each has `service`, the name to give, and one or more conditions, \
-         all of which must hold: `port` (of the server's socket), `unit` (systemd), `process` (its name), `cgroup` (the \
-         path or a beginning of it), `label` (a mapping of pod labels).",
+         all of which must hold: `port` (that the service listens on), `unit` (systemd), `process` (its name), \
+         `command_line`, `cgroup` (the path), `label` (of the pod or container: names with their values). All but the port \
+         are patterns, in which `*` stands for anything.",
     ),
     (
         "database_ports",
