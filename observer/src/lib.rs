@@ -17,7 +17,9 @@ pub mod attribution;
 pub mod clock;
 pub mod config;
 pub mod endpoint;
+pub mod logs;
 pub mod metrics;
+pub mod service_manager;
 
 pub mod gauge;
 
