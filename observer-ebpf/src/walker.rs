@@ -203,8 +203,9 @@ impl Shared {
 }
 
 /// In vain searched segments, after which a joined connection that shows no sign of HTTP/2 is given up. A busy
-/// HTTP/2 connection starts a segment at a frame boundary much more often than once in so many.
-pub const MAX_ATTEMPTS: u16 = 512;
+/// HTTP/2 connection starts a segment at a frame boundary much more often than once in so many; and among the
+/// [`MAX_SCAN`] bytes of each, 16 heads of 16 KiB frames are to be expected.
+pub const MAX_ATTEMPTS: u16 = 1024;
 /// Bytes of a segment at which a frame is looked for, besides its first. Writers of calls begin segments with frames;
 /// where a long body streams on, heads fall anywhere: with frames of 16 KiB one in 64 falls here, whatever the size
 /// of the segments. A load of nine bytes each is what this costs, only while searching.

@@ -81,8 +81,9 @@ fn join(writes: &[Write], skip: usize, most: usize) -> usize {
     assert_eq!(
         connection.protocol(),
         Protocol::Http2,
-        "not found in {} segments",
-        segments.len() - skip
+        "not found in {} segments: {:?}",
+        segments.len() - skip,
+        connection.walks[0]
     );
     expected.len() - told.len()
 }
@@ -109,8 +110,8 @@ proptest! {
     fn long_body_in_odd_segments(skip in 1usize..60, most in 1400usize..9000, stream in 0u32..100) {
         let stream = stream * 2 + 1;
         let mut write: Write =
-            (0..600).map(|_| Frame::new(DATA, 0, stream, 16_384)).collect();
-        for index in (10..600).step_by(7) {
+            (0..1200).map(|_| Frame::new(DATA, 0, stream, 16_384)).collect();
+        for index in (10..1200).step_by(7) {
             write.insert(index, Frame::new(6, ACK, 0, 8));
         }
         write.push(Frame::new(HEADERS, END_HEADERS, stream + 2, 30));
