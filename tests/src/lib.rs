@@ -1,6 +1,7 @@
 //! Harness for the live tests: guards, workloads, scrapes; and for the tests of decoding: an encoder and stories.
 
 pub mod namespace;
+pub mod observer;
 pub mod plain_http;
 pub mod prerequisite;
 pub mod process;
@@ -8,5 +9,6 @@ pub mod scrape;
 pub mod skip;
 pub mod story;
 pub mod vocabulary;
+pub mod wait;
 pub mod wire;
 pub mod workload;
