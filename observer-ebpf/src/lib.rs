@@ -15,6 +15,9 @@
     reason = "lengths and positions are u32 by TCP's definition and enums cross as integers; From cannot say it"
 )]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod connection;
 pub mod loss;
 pub mod record;

@@ -234,10 +234,10 @@ pub const END_HEADERS: u8 = 0x4;
 pub const PADDED: u8 = 0x8;
 pub const PRIORITY_FLAG: u8 = 0x20;
 
-/// Header bytes of one block (HEADERS or PUSH_PROMISE and its CONTINUATIONs) that are delivered. gRPC
+/// Header bytes of one block (HEADERS or `PUSH_PROMISE` and its CONTINUATIONs) that are delivered. gRPC
 /// implementations default to 8 to 16 KiB of decoded headers; nothing sane comes near. A frame that would go
 /// above is told as one record without payload (`length` > 0, `payload` 0), the CONTINUATIONs behind it are
-/// not told, but for the one with END_HEADERS, without payload too; the cause is
+/// not told, but for the one with [`END_HEADERS`], without payload too; the cause is
 /// [`Loss::OversizedBlock`](crate::loss::Loss::OversizedBlock).
 pub const MAX_HEADER_BLOCK: u32 = 128 * 1024;
 

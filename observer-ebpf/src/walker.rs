@@ -11,6 +11,9 @@
 
 pub mod head;
 mod opening;
+pub mod slice;
+#[cfg(test)]
+mod tests;
 
 use crate::loss::Loss;
 use crate::record::{
@@ -168,8 +171,12 @@ pub struct Walk {
     /// Frames of the trial that were not DATA.
     pub control: u8,
     pub head: [u8; HEAD],
+    /// 1: the trial did not begin where a segment does.
+    pub inside: u8,
+    /// 1: the place was found by a search, and not kept from the start.
+    pub found: u8,
     /// Keeps the type free of padding, as all of the ABI is.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 5],
 }
 
 const _: () = assert!(size_of::<Walk>() == 72);
@@ -190,14 +197,22 @@ pub struct Shared {
 
 impl Shared {
     #[inline(always)]
-    fn is_http2(&self) -> bool {
+    fn is_http2(self) -> bool {
         self.protocol == Protocol::Http2 as u8
     }
 }
 
 /// In vain searched segments, after which a joined connection that shows no sign of HTTP/2 is given up. A busy
-/// HTTP/2 connection starts a segment at a frame boundary much more often than once in so many.
-pub const MAX_ATTEMPTS: u16 = 512;
+/// HTTP/2 connection starts a segment at a frame boundary much more often than once in so many; and among the
+/// [`MAX_SCAN`] bytes of each, 16 heads of 16 KiB frames are to be expected.
+pub const MAX_ATTEMPTS: u16 = 1024;
+/// Bytes of a segment at which a frame is looked for, besides its first. Writers of calls begin segments with frames;
+/// where a long body streams on, heads fall anywhere: with frames of 16 KiB one in 64 falls here, whatever the size
+/// of the segments. A load of nine bytes each is what this costs, only while searching.
+pub const MAX_SCAN: u32 = 256;
+/// Longest DATA frame to begin a trial inside of a segment: one in a million random heads passes for DATA, and the
+/// longer it claims to be, the longer it takes to see that it was none.
+const MAX_SCANNED_DATA: u32 = 1 << 18;
 /// A joined connection whose segments begin like TLS or HTTP/1 is given up after fewer.
 const MAX_ATTEMPTS_NAMED: u16 = 8;
 /// DATA of one stream is told at least this often, in bytes and in time, so that counters of long streams move.
@@ -263,11 +278,18 @@ impl Walk {
 
     /// Three things must agree: chained heads, and an end that falls together with the end of a segment. One of
     /// the heads must be other than DATA, which has the weakest head. Where the other direction is known to
-    /// be HTTP/2, two will do.
+    /// be HTTP/2, two will do. A trial inside of a segment had many chances to begin, so it has to show more: arrays
+    /// of small numbers look like short DATA frames.
     #[inline(always)]
-    fn convinced(&self, shared: &Shared) -> bool {
-        let enough = if shared.is_http2() { 2 } else { 3 };
-        self.score >= enough && (self.control > 0 || shared.is_http2())
+    fn convinced(&self, shared: Shared) -> bool {
+        let http2 = shared.is_http2();
+        let mut enough = if http2 { 2 } else { 3 };
+        let mut enough_data = enough;
+        if self.inside != 0 {
+            enough = 5;
+            enough_data = 8;
+        }
+        self.score >= enough && (self.control > 0 || (http2 && self.score >= enough_data))
     }
 }
 
@@ -359,11 +381,11 @@ fn at_head<S: Source>(
         return Tell::NOTHING;
     };
     let head = Head::decode(bytes);
-    let in_step = if shared.joined == 0 {
-        head.allowed()
-    } else {
-        head.plausible()
-    };
+    // A server may speak before its client, but as long as nothing else says that this is HTTP/2, only what such
+    // servers send is believed: a chatter of another protocol may begin like SETTINGS, and WebSocket begins with a 101
+    // just as h2c does. A place that was found by searching is kept under the same suspicion.
+    let sure = shared.joined == 0 && shared.is_http2() && walk.found == 0;
+    let in_step = if sure { head.allowed() } else { head.plausible() };
     if !in_step {
         if !shared.is_http2() {
             return settle(walk, shared, Protocol::Other, source);
@@ -484,9 +506,18 @@ fn payload(walk: &mut Walk, at: u32, left: u32) -> Tell {
 #[inline(always)]
 fn search<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, left: u32) -> Tell {
     let searching = walk.phase == phase::SEARCH;
-    if searching && at != 0 {
-        walk.next = source.end();
-        return Tell::DONE;
+    if searching && at > 0 {
+        // Every segment is looked at in another part, in no order: sizes of segments and of frames may conspire.
+        let mixed = u32::from(walk.attempts).wrapping_mul(0x9e37_79b1);
+        let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b) >> 16;
+        let begin = mixed % ((source.length() - 1) / MAX_SCAN + 1) * MAX_SCAN;
+        if at < begin {
+            walk.next = source.start().wrapping_add(begin);
+            return Tell::NOTHING;
+        }
+        if at >= begin + MAX_SCAN {
+            return failed(walk, shared, source);
+        }
     }
     // A cut head inside a trial is not worth remembering: the next segment is as good a start.
     let head = if left >= HEAD_LENGTH {
@@ -498,11 +529,17 @@ fn search<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, 
         Some(bytes) => Head::decode(bytes),
         None => return failed(walk, shared, source),
     };
-    if !head.plausible() {
+    let too_long = searching && at > 0 && head.frame_type == DATA && head.length > MAX_SCANNED_DATA;
+    if too_long || !head.plausible() {
+        if searching {
+            walk.next = walk.next.wrapping_add(1);
+            return Tell::NOTHING;
+        }
         return failed(walk, shared, source);
     }
     if searching {
         walk.phase = phase::TRIAL;
+        walk.inside = u8::from(at != 0);
         walk.trial = walk.next;
         walk.score = 0;
         walk.control = 0;
@@ -512,7 +549,7 @@ fn search<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, 
     if head.frame_type != DATA {
         walk.control = walk.control.saturating_add(1);
     }
-    if walk.convinced(shared) {
+    if walk.convinced(*shared) {
         return believe(walk, shared, source);
     }
     walk.next = walk.next.wrapping_add(HEAD_LENGTH).wrapping_add(head.length);
@@ -527,7 +564,7 @@ fn landed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
     }
     walk.held = 1;
     walk.score = walk.score.saturating_add(1);
-    if walk.convinced(shared) {
+    if walk.convinced(*shared) {
         believe(walk, shared, source)
     } else {
         Tell::DONE
@@ -539,6 +576,7 @@ fn landed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
 fn believe<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
     walk.phase = phase::HEAD;
     walk.held = 0;
+    walk.found = 1;
     walk.attempts = 0;
     if walk.trial.wrapping_sub(source.start()) < source.length() {
         walk.next = walk.trial;
@@ -561,10 +599,11 @@ fn failed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
     // What a segment of an old connection begins with is a hint at best; it names the connection when it is
     // given up.
     let mut protocol = Protocol::Other;
-    if from_start && source.length() >= HEAD_LENGTH {
-        if let Some(bytes) = source.load::<HEAD>(0) {
-            protocol = hint(bytes);
-        }
+    if from_start
+        && source.length() >= HEAD_LENGTH
+        && let Some(bytes) = source.load::<HEAD>(0)
+    {
+        protocol = hint(bytes);
     }
     let limit = if protocol as u8 == Protocol::Other as u8 {
         MAX_ATTEMPTS
@@ -596,7 +635,10 @@ fn settle<S: Source>(walk: &mut Walk, shared: &mut Shared, protocol: Protocol, s
     walk.phase = phase::IGNORE;
     walk.next = source.end();
     shared.settled = 1;
-    shared.protocol = protocol as u8;
+    // What was upgraded to something else (WebSocket) stays HTTP/1.
+    if shared.protocol != Protocol::Http1 as u8 {
+        shared.protocol = protocol as u8;
+    }
     Tell::PROTOCOL
 }
 
@@ -724,6 +766,8 @@ fn open<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, le
         Opening::Http1Response if shared.protocol == Protocol::Http1 as u8 => phase::STATUS,
         Opening::Http1Request if !shared.is_http2() => {
             walk.next = source.end();
+            // An upgrade opens this direction anew.
+            walk.held = 0;
             walk.phase = phase::IGNORE;
             shared.protocol = Protocol::Http1 as u8;
             return Tell::PROTOCOL;

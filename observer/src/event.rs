@@ -46,6 +46,42 @@ pub fn decode_socket(payload: &[u8]) -> Option<Socket> {
     })
 }
 
+/// The payload of a `Socket` record, as the kernel would write it.
+#[must_use]
+pub fn encode_socket(socket: &Socket) -> [u8; size_of::<Socket>()] {
+    let Socket {
+        cgroup,
+        local,
+        remote,
+        local_port,
+        remote_port,
+        process,
+        command,
+        protocol,
+        role,
+        joined,
+        reserved,
+    } = socket;
+    let mut bytes = [0; size_of::<Socket>()];
+    let fields: [&[u8]; 11] = [
+        &cgroup.to_ne_bytes(),
+        local,
+        remote,
+        &local_port.to_ne_bytes(),
+        &remote_port.to_ne_bytes(),
+        &process.to_ne_bytes(),
+        command,
+        &[*protocol],
+        &[*role],
+        &[*joined],
+        reserved,
+    ];
+    for (place, byte) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
+        *place = *byte;
+    }
+    bytes
+}
+
 /// Consecutive fields of a `repr(C)` type without padding.
 struct Fields<'a>(&'a [u8]);
 

@@ -1,6 +1,6 @@
 //! The daemon. Modules in the order in which data flows through them: records come out of the kernel (`probe`,
 //! `event`), become frames (`http2`), fields (`hpack`) and calls (`rpc`), composed per connection by `session`, get
-//! a name (`attribution`), are counted (`metrics`) and served (`endpoint`).
+//! a name (`attribution`), are counted (`metrics`) and served (`endpoint`). `replay` takes records out of captures.
 
 pub mod probe;
 
@@ -27,20 +27,16 @@ pub mod pipeline;
 
 pub mod daemon;
 
-use std::path::Path;
+pub mod replay;
+
 use std::process::ExitCode;
 
 use anyhow::bail;
 
 use config::Config;
-use config::args::ReplayFormat;
 
 pub fn check(_config: &Config, _json: bool) -> anyhow::Result<ExitCode> {
     bail!("`observer check` is not built yet")
-}
-
-pub fn replay(_config: &Config, _file: &Path, _format: ReplayFormat) -> anyhow::Result<ExitCode> {
-    bail!("`observer replay` is not built yet")
 }
 
 pub fn top(_config: &Config, _url: Option<&str>) -> anyhow::Result<ExitCode> {

@@ -22,7 +22,7 @@ fn perform(act: Act) -> anyhow::Result<ExitCode> {
     match act {
         Act::Run { flags } => daemon::run(&settled(flags)?.0),
         Act::Check { flags, json } => observer::check(&settled(flags)?.0, json),
-        Act::Replay { flags, file, format } => observer::replay(&settled(flags)?.0, &file, format),
+        Act::Replay { flags, file, format } => observer::replay::run(&settled(flags)?.0, &file, format),
         Act::Top { flags, url } => observer::top(&settled(flags)?.0, url.as_deref()),
         Act::Config { flags } => print(&settled(flags)?.1.to_string()),
         Act::Completions { shell } => {

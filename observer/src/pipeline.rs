@@ -5,7 +5,7 @@
 
 mod connection;
 pub mod drive;
-mod loss;
+pub mod loss;
 
 use std::time::{Duration, Instant};
 

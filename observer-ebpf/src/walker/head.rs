@@ -44,7 +44,7 @@ impl Head {
         match self.frame_type {
             DATA | HEADERS | CONTINUATION => !connection,
             RST_STREAM => !connection && self.length == 4,
-            SETTINGS => connection && self.length % 6 == 0,
+            SETTINGS => connection && self.length.is_multiple_of(6),
             PING => connection && self.length == 8,
             GOAWAY => connection && self.length >= 8,
             WINDOW_UPDATE => self.length == 4,
@@ -81,7 +81,7 @@ impl Head {
             SETTINGS => {
                 connection
                     && only(ACK)
-                    && self.length % 6 == 0
+                    && self.length.is_multiple_of(6)
                     && self.length <= MAX_PLAUSIBLE_SETTINGS
                     && (self.flags & ACK == 0 || self.length == 0)
             }

@@ -36,11 +36,9 @@ pub fn judge(bytes: [u8; HEAD], held: u32) -> Opening {
     let word = u32::from_be_bytes([a, b, c, d]);
     let complete = held as usize >= HEAD;
     match &word.to_be_bytes() {
-        b"PRI " if !complete => Opening::Incomplete,
+        b"PRI " | b"PROX" | b"\r\n\r\n" if !complete => Opening::Incomplete,
         b"PRI " if eight(bytes, *b"PRI * HT") && bytes[8] == b'T' => Opening::Preface,
-        b"PROX" if !complete => Opening::Incomplete,
         b"PROX" if bytes[4] == b'Y' && bytes[5] == b' ' => Opening::ProxyLine,
-        b"\r\n\r\n" if !complete => Opening::Incomplete,
         b"\r\n\r\n" if eight(bytes, *b"\r\n\r\n\0\r\nQ") => Opening::ProxyBinary,
         b"HTTP" => Opening::Http1Response,
         b"GET " | b"HEAD" | b"POST" | b"PUT " | b"DELE" | b"CONN" | b"OPTI" | b"TRAC" | b"PATC" => {

@@ -7,7 +7,7 @@ use crate::metrics::own::{DaemonLoss, Lost};
 use crate::rpc::CallLosses;
 use crate::session::SessionLosses;
 
-pub(super) fn tell(losses: &SessionLosses, own: &Own) {
+pub fn tell(losses: &SessionLosses, own: &Own) {
     // No `..`: a loss that is not exported must break the build.
     let SessionLosses {
         lost_records,
