@@ -14,7 +14,7 @@ use observer_ebpf::walker::{Walk, phase};
 use crate::emit::{Emitter, HeldSegment, bounded};
 use crate::maps::{BLANK, HANDSHAKES, HELD, Next, count, half, locked};
 use crate::segment::{FIN, Segment};
-use crate::stream::{Went, go_on, pass, release, walk};
+use crate::stream::{Went, forget, go_on, pass, release, walk};
 
 /// Parts of one segment: 64 KiB, the most that GRO and GSO make (but for BIG TCP, which counts as a loss).
 const MAX_PARTS: u32 = 16;
@@ -151,7 +151,10 @@ pub fn drain<const OUTSIDE: bool>(
     // SAFETY: as above.
     let hold = unsafe { (*connection).hold };
     let ready = locked(connection, |halves| crate::maps::half(halves, direction).ready);
-    let slot = turn(&half.walk, hold, direction, ready);
+    half.slot = turn(&half.walk, hold, direction, ready);
+    // Forgotten here, or the verifier follows all that comes for each of the slots.
+    forget();
+    let slot = half.slot;
     if slot == MAX_HELD_SLOTS {
         release(skb, connection, direction, hook, ready);
         return;

@@ -303,7 +303,7 @@ pub fn pass<B: Bytes, const MOST: u32>(
 /// What a step knew must be forgotten: otherwise the compiler threads the ways through several steps into one
 /// another, and the verifier has to follow each of their combinations.
 #[inline(always)]
-fn forget() {
+pub fn forget() {
     // SAFETY: no instruction at all.
     unsafe { core::arch::asm!("") };
 }

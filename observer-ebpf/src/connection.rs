@@ -47,7 +47,8 @@ pub struct Half {
     /// What the last step found. In memory, because the verifier then knows nothing of it, and so follows what is
     /// done with it once instead of once for every way that led to it.
     pub tell: Tell,
-    pub reserved: u32,
+    /// The slot whose turn it is. In memory for the same reason.
+    pub slot: u32,
 }
 
 pub mod announced {
