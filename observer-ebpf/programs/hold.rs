@@ -332,6 +332,7 @@ pub fn adopt_handshake(connection: &mut Connection, name: u64, start: u32) {
             count(Loss::NoMemory);
             break;
         }
+        connection.adopted = 1;
         let [ingress, _] = &mut connection.halves;
         ingress.ready |= 1 << part;
         ingress.used = part + 1;

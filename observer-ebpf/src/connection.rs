@@ -73,7 +73,9 @@ pub struct Connection {
     pub announced: u8,
     /// 1: the kernel tells the state changes of this socket, so its end needs no guessing.
     pub watched: u8,
-    pub reserved: [u8; 5],
+    /// 1: data that came with the handshake waits, and has to be walked before the first answer to it.
+    pub adopted: u8,
+    pub reserved: [u8; 4],
     pub halves: [Half; 2],
 }
 
