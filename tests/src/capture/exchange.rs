@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, spawn_local};
 
 use super::place::spawn_async;
+use super::progress::Progress;
 use super::random::Random;
 use super::tap::{End, Tap};
 use crate::process::Place;
@@ -28,11 +30,13 @@ pub struct Exchange {
     /// One call in this many is cancelled by the client; 0: none.
     pub cancel_each: usize,
     pub seed: u64,
+    /// For those who do something meanwhile.
+    pub progress: Arc<Progress>,
 }
 
 impl Default for Exchange {
     fn default() -> Self {
-        Self { connections: 1, lanes: 1, calls: 4, bodies: vec![0, 64], blocks: vec![20], cancel_each: 0, seed: 1 }
+        Self { connections: 1, lanes: 1, calls: 4, bodies: vec![0, 64], blocks: vec![20], cancel_each: 0, seed: 1, progress: Arc::default() }
     }
 }
 
@@ -62,12 +66,12 @@ impl Exchange {
     /// # Panics
     /// When one of the two threads has.
     pub fn run(&self, ends: &Ends) -> Result<Vec<End>> {
-        let (address, connections) = (ends.address, self.connections);
+        let (address, connections, progress) = (ends.address, self.connections, Arc::clone(&self.progress));
         let (tell, told) = std::sync::mpsc::channel();
         let server = spawn_async(&ends.server, move || async move {
             let listener = TcpListener::bind((address, 0)).await?;
             tell.send(listener.local_addr()?)?;
-            serve(listener, connections).await
+            serve(listener, connections, &progress).await
         });
         let at: SocketAddr = told.recv().context("the server does not listen")?;
         let exchange = self.clone();
@@ -82,7 +86,11 @@ impl Exchange {
         for number in 0..self.connections {
             let mut exchange = self.clone();
             exchange.seed = self.seed.wrapping_add(number as u64 * 1_000_003);
-            connections.spawn_local(async move { exchange.connection(Tap::new(TcpStream::connect(at).await?)?).await });
+            connections.spawn_local(async move {
+                let tap = Tap::new(TcpStream::connect(at).await?)?;
+                exchange.progress.begin(&tap);
+                exchange.connection(tap).await
+            });
         }
         let mut ends = Vec::new();
         while let Some(end) = connections.join_next().await {
@@ -114,9 +122,13 @@ impl Exchange {
     async fn lane(self, requests: client::SendRequest<Bytes>, lane: u64) -> Result<()> {
         let mut random = Random::new(self.seed ^ lane << 32);
         for call in 0..self.calls {
+            if self.progress.is_stopped() {
+                break;
+            }
             let cancel = self.cancel_each > 0 && random.below(self.cancel_each) == 0;
             let sent = self.call(requests.clone(), &mut random, cancel).await;
             sent.with_context(|| format!("lane {lane}, call {call}"))?;
+            self.progress.count();
         }
         Ok(())
     }
@@ -146,11 +158,13 @@ impl Exchange {
     }
 }
 
-async fn serve(listener: TcpListener, connections: usize) -> Result<Vec<End>> {
+async fn serve(listener: TcpListener, connections: usize, progress: &Progress) -> Result<Vec<End>> {
     let mut open = JoinSet::new();
     for _ in 0..connections {
         let (stream, _) = listener.accept().await?;
-        open.spawn_local(serve_connection(Tap::new(stream)?));
+        let tap = Tap::new(stream)?;
+        progress.begin(&tap);
+        open.spawn_local(serve_connection(tap));
     }
     let mut ends = Vec::new();
     while let Some(end) = open.join_next().await {

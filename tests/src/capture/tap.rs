@@ -21,6 +21,15 @@ pub struct End {
     pub received: Recording,
 }
 
+/// How far one application was at some moment, in frames.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    pub sent: usize,
+    pub received: usize,
+}
+
 /// Clones share the stream and the recordings.
 #[derive(Debug, Clone)]
 pub struct Tap {
@@ -37,6 +46,14 @@ impl Tap {
         stream.set_nodelay(true)?;
         let addresses = [stream.local_addr()?, stream.peer_addr()?];
         Ok(Self { stream: Arc::new(stream), addresses, sent: Arc::default(), received: Arc::default() })
+    }
+
+    /// Its two addresses, and how many frames were sent and received so far.
+    pub fn mark(&self) -> Mark {
+        let [local, remote] = self.addresses;
+        // What is received was in the kernel before: read first, it cannot claim more than the kernel had.
+        let received = held(&self.received).frames.len();
+        Mark { local, remote, sent: held(&self.sent).frames.len(), received }
     }
 
     /// Reads what the other end still sends, so that the kernel has no reason for a reset, and closes.
