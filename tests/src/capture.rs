@@ -5,6 +5,7 @@ pub mod comparison;
 pub mod empty;
 pub mod exchange;
 pub mod group;
+pub mod kernel;
 pub mod place;
 pub mod progress;
 pub mod random;

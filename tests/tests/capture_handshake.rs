@@ -63,7 +63,23 @@ fn exchange(pair: &Pair, address: &str, prepare: fn(&TcpListener), open: Open, n
     vec![client.join().unwrap(), server.join().unwrap()]
 }
 
-fn check(test: &str, prepare_road: fn(&Pair) -> Result<(), Error>, prepare: fn(&TcpListener), open: Open) {
+/// A counter of the server's TCP, by its name in `/proc/net/netstat`.
+fn counted(pair: &Pair, name: &str) -> u64 {
+    let text = inside(&pair.server(), &["cat", "/proc/net/netstat"]).unwrap();
+    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+    let (names, values) = (lines.next().unwrap().split(' '), lines.next().unwrap().split(' '));
+    let found = names.zip(values).find(|(found, _)| *found == name);
+    found.unwrap_or_else(|| panic!("the kernel does not count {name}")).1.parse().unwrap()
+}
+
+/// `happened` counts how often the road or the sockets did what the test is about.
+fn check(
+    test: &str,
+    prepare_road: fn(&Pair) -> Result<(), Error>,
+    prepare: fn(&TcpListener),
+    open: Open,
+    happened: fn(&Pair) -> u64,
+) {
     let Some(pair) = or_skip(test, Pair::new()) else { return };
     if or_skip(test, prepare_road(&pair)).is_none() {
         return;
@@ -71,6 +87,8 @@ fn check(test: &str, prepare_road: fn(&Pair) -> Result<(), Error>, prepare: fn(&
     let Some(watch) = or_skip(test, Watch::start()) else { return };
     let ends: Vec<End> =
         (0..12).flat_map(|number| exchange(&pair, SERVER[number % 2], prepare, open, number as u64)).collect();
+    let happened = happened(&pair);
+    assert!(happened >= 12, "{test}: happened on {happened} connections only");
     let (seen, losses) = watch.finish();
     compare(&ends, &seen).assert(test, &losses);
 }
@@ -81,7 +99,7 @@ fn fast_open_with_data() {
         inside(&pair.client(), &["sysctl", "-w", FAST_OPEN_ALL])?;
         inside(&pair.server(), &["sysctl", "-w", FAST_OPEN_ALL]).map(drop)
     };
-    check("fast_open_with_data", road, |_| {}, fast_open);
+    check("fast_open_with_data", road, |_| {}, fast_open, |pair| counted(pair, "TCPFastOpenPassive"));
 }
 
 /// The plain ACK never arrives, so the first data completes the handshake.
@@ -97,13 +115,17 @@ fn third_segment_lost() {
         );
         inside(&pair.server(), &["nft", &rules]).map(drop)
     };
-    check("third_segment_lost", road, |_| {}, connect);
+    check("third_segment_lost", road, |_| {}, connect, |pair| {
+        let rules = inside(&pair.server(), &["nft", "list", "table", "netdev", "lossy"]).unwrap();
+        let (_, count) = rules.split_once("counter packets ").unwrap();
+        count.split(' ').next().unwrap().parse().unwrap()
+    });
 }
 
 #[test]
 fn accept_deferred() {
     let defer = |listener: &TcpListener| set_option(listener, TCP_DEFER_ACCEPT, 5);
-    check("accept_deferred", |_| Ok(()), defer, connect);
+    check("accept_deferred", |_| Ok(()), defer, connect, |pair| counted(pair, "TCPDeferAcceptDrop"));
 }
 
 #[expect(unsafe_code, reason = "neither std nor rustix know this option")]

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use observer_ebpf::record::Direction;
 
+use super::kernel::bpf;
+
 /// `r0 = 1; exit`.
 const PASS: [u64; 2] = [0x0000_0001_0000_00b7, 0x0000_0000_0000_0095];
 const PROG_LOAD: u32 = 5;
@@ -58,7 +60,7 @@ impl Empty {
     pub fn attach(group: BorrowedFd<'_>, direction: Direction) -> io::Result<Self> {
         let license = c"GPL";
         let attach = direction as u32;
-        let load = Load {
+        let mut load = Load {
             kind: CGROUP_SKB,
             instructions: PASS.len() as u32,
             code: PASS.as_ptr() as u64,
@@ -66,31 +68,23 @@ impl Empty {
             attach,
             ..Load::default()
         };
-        let program = descriptor(bpf(PROG_LOAD, &load)?);
+        let program = descriptor(bpf(PROG_LOAD, &mut load)?);
         let (from, to) = (program.as_raw_fd() as u32, group.as_raw_fd() as u32);
-        let link = Link { program: from, target: to, attach, flags: 0 };
-        Ok(Self { _link: descriptor(bpf(LINK_CREATE, &link)?), program })
+        let mut link = Link { program: from, target: to, attach, flags: 0 };
+        Ok(Self { _link: descriptor(bpf(LINK_CREATE, &mut link)?), program })
     }
 
     /// How often it ran, and for how long, since it was loaded.
     pub fn runs(&self) -> io::Result<(u64, Duration)> {
         let mut info = [0_u8; INFO_BYTES];
         let (fd, length) = (self.program.as_raw_fd() as u32, INFO_BYTES as u32);
-        bpf(INFO_BY_FD, &Info { fd, length, info: info.as_mut_ptr() as u64 })?;
+        bpf(INFO_BY_FD, &mut Info { fd, length, info: info.as_mut_ptr() as u64 })?;
         let at = |offset: usize| u64::from_ne_bytes(*info[offset..].first_chunk().expect("eight bytes"));
         Ok((at(RUN_COUNT), Duration::from_nanos(at(RUN_TIME))))
     }
 }
 
-#[expect(unsafe_code, reason = "aya loads programs from object files only; these are two instructions")]
-fn bpf<A>(command: u32, attributes: &A) -> io::Result<i32> {
-    // SAFETY: every attribute type above is laid out as the command's part of `union bpf_attr`, and what it points
-    // to outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<A>()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
-}
-
-#[expect(unsafe_code, reason = "as above")]
+#[expect(unsafe_code, reason = "a descriptor that only this module knows")]
 fn descriptor(raw: i32) -> OwnedFd {
     // SAFETY: the kernel has just made it for us.
     unsafe { OwnedFd::from_raw_fd(raw) }

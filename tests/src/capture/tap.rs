@@ -27,7 +27,6 @@ pub struct Mark {
     pub local: SocketAddr,
     pub remote: SocketAddr,
     pub sent: usize,
-    pub received: usize,
 }
 
 /// Clones share the stream and the recordings.
@@ -48,12 +47,10 @@ impl Tap {
         Ok(Self { stream: Arc::new(stream), addresses, sent: Arc::default(), received: Arc::default() })
     }
 
-    /// Its two addresses, and how many frames were sent and received so far.
+    /// Its two addresses, and how many frames were sent so far.
     pub fn mark(&self) -> Mark {
         let [local, remote] = self.addresses;
-        // What is received was in the kernel before: read first, it cannot claim more than the kernel had.
-        let received = held(&self.received).frames.len();
-        Mark { local, remote, sent: held(&self.sent).frames.len(), received }
+        Mark { local, remote, sent: held(&self.sent).frames.len() }
     }
 
     /// Reads what the other end still sends, so that the kernel has no reason for a reset, and closes.
