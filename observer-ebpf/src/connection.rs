@@ -32,10 +32,11 @@ pub struct Half {
     pub at_hand: AtHand,
     /// Slots whose segments are stored and wait to be walked. Under the lock.
     pub ready: u64,
-    /// Next free slot; back to 0 when nothing waits. Under the lock.
+    /// Slots that are given out: stored, or about to be. Under the lock.
+    pub taken: u64,
+    /// The slot after the one that was given out last; they go round. Under the lock.
     pub used: u32,
-    /// Segments that have their slots but are not stored yet. Under the lock.
-    pub storing: u16,
+    pub unused: u16,
     /// 1: a program run is walking this direction; another one must hand its segment over. Under the lock.
     pub busy: u8,
     /// 1: the end of this direction has been told.
@@ -79,8 +80,8 @@ pub struct Connection {
     pub halves: [Half; 2],
 }
 
-const _: () = assert!(size_of::<Half>() == 152);
-const _: () = assert!(size_of::<Connection>() == 336);
+const _: () = assert!(size_of::<Half>() == 160);
+const _: () = assert!(size_of::<Connection>() == 352);
 
 /// A segment is held in slots of this many bytes.
 pub const HELD_BYTES: usize = 4096;
