@@ -51,6 +51,7 @@ fn many_streams() -> Exchange {
         blocks: vec![0, 0, 20, 20, 30, 50, 80, 200, 1000, 3000, 20_000],
         cancel_each: 9,
         seed: 7,
+        ..Exchange::default()
     }
 }
 
