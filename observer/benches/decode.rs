@@ -1,5 +1,6 @@
 //! Records in, finished calls out, on one core: the second and later calls of a peer that indexes (grpc-go), and
 //! those of a peer that writes its headers out on every call (tonic, grpc-js).
+#![expect(clippy::expect_used, reason = "its inputs are its own")]
 
 use std::hint::black_box;
 

@@ -102,9 +102,7 @@ impl<N: Naming> Pipeline<N> {
         self.instant = instant;
         self.recorder.advance(now);
         for (cookie, attributed) in self.naming.answers(instant) {
-            if let Some(connection) = self.connections.get_mut(&cookie) {
-                connection.named(attributed, &mut self.recorder);
-            }
+            self.named(cookie, attributed);
         }
         if now.monotonic.saturating_sub(self.swept) >= SWEEP {
             self.swept = now.monotonic;
@@ -144,9 +142,7 @@ impl<N: Naming> Pipeline<N> {
     /// Ends everything, as when the observer stops: calls that go on stay in flight, nothing is invented.
     pub fn finish(&mut self, instant: Instant) {
         for (cookie, attributed) in self.naming.answers(instant) {
-            if let Some(connection) = self.connections.get_mut(&cookie) {
-                connection.named(attributed, &mut self.recorder);
-            }
+            self.named(cookie, attributed);
         }
         self.sweep();
     }
@@ -157,6 +153,15 @@ impl<N: Naming> Pipeline<N> {
 
     pub fn holds(&self, cookie: u64) -> bool {
         self.connections.contains_key(&cookie)
+    }
+
+    /// A connection that waited for its name has it; one that has ended meanwhile can go now.
+    fn named(&mut self, cookie: u64, attributed: Attributed) {
+        let Some(connection) = self.connections.get_mut(&cookie) else { return };
+        connection.named(attributed, &mut self.recorder);
+        if connection.is_over() {
+            self.remove(cookie);
+        }
     }
 
     fn on_socket(&mut self, cookie: u64, payload: &[u8]) {

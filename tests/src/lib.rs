@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod namespace;
+pub mod observer;
 pub mod plain_http;
 pub mod prerequisite;
 pub mod process;
@@ -9,5 +10,6 @@ pub mod scrape;
 pub mod skip;
 pub mod story;
 pub mod vocabulary;
+pub mod wait;
 pub mod wire;
 pub mod workload;

@@ -10,6 +10,7 @@ pub mod command;
 pub mod comparison;
 mod go;
 pub mod h2load;
+pub mod mixture;
 mod node;
 pub mod peer;
 pub mod plan;

@@ -28,6 +28,7 @@ const BATCH: usize = 8192;
 /// How often the kernel's own statistics are read.
 const STATISTICS: Duration = Duration::from_secs(2);
 
+#[derive(Debug)]
 pub struct Drive<N> {
     probe: Probe,
     ring: Ring,
@@ -36,8 +37,8 @@ pub struct Drive<N> {
     programs: Collection,
     clock: SystemClock,
     epoll: rustix::fd::OwnedFd,
-    /// Readable when the process was told to stop.
-    stop: UnixStream,
+    /// Readable when the process was told to stop; watched by `epoll`.
+    _stop: UnixStream,
     statistics: Option<Instant>,
 }
 
@@ -62,7 +63,7 @@ impl<N: Naming> Drive<N> {
             programs,
             clock: SystemClock,
             epoll,
-            stop,
+            _stop: stop,
             statistics: None,
         })
     }
@@ -179,6 +180,7 @@ impl<N: Naming> Drive<N> {
 }
 
 /// What is left when the loop has ended: everything is counted, and can be scraped once more.
+#[derive(Debug)]
 pub struct Stopped<N> {
     pub pipeline: Pipeline<N>,
     _programs: Collection,

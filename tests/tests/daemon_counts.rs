@@ -1,0 +1,60 @@
+//! The daemon against the applications' own counts: what `/metrics` says is what the programs did, per method and
+//! status, at the server's socket and at the client's, and nothing was lost on the way.
+
+use anyhow::{Result, ensure};
+use tests::observer::{self, Observer};
+use tests::prerequisite::or_skip;
+use tests::process::Place;
+use tests::scrape::calls::Side;
+use tests::workload::Language;
+use tests::workload::mixture::mixed;
+use tests::workload::peer::ServerOptions;
+use tests::workload::tally::Tally;
+
+/// One server, and every client's mixed plan against it.
+fn check(test: &str, language: Language) -> Result<()> {
+    let Some(program) = or_skip(test, language.prepare()) else { return Ok(()) };
+    let Some(_) = or_skip(test, observer::prepare()) else { return Ok(()) };
+    let observer = Observer::start(&[])?;
+    let mut server = program.server(&ServerOptions::default())?;
+    let mut made = Tally::new("all", "");
+    for other in Language::ALL {
+        let Some(caller) = or_skip(test, other.prepare()) else { continue };
+        let mut client = caller.client(&server.address(), &Place::default())?;
+        made.add(&client.run(mixed())?);
+        client.quit()?;
+        let taken = server.tally_after(made.ended())?;
+        observer.expect(Side::Server, &[], &taken)?;
+        observer.expect(Side::Client, &[], &made)?;
+        println!("{other} calls {language}: {} calls so far, all right", made.ended());
+    }
+    server.quit()?;
+    let losses = observer.losses()?;
+    ensure!(losses.is_empty(), "lost on the way: {losses:?}");
+    observer.stop()
+}
+
+#[test]
+fn counts_of_a_grpc_go_server() -> Result<()> {
+    check("counts_of_a_grpc_go_server", Language::Go)
+}
+
+#[test]
+fn counts_of_a_grpcio_server() -> Result<()> {
+    check("counts_of_a_grpcio_server", Language::Python)
+}
+
+#[test]
+fn counts_of_a_grpcio_asyncio_server() -> Result<()> {
+    check("counts_of_a_grpcio_asyncio_server", Language::PythonAsyncio)
+}
+
+#[test]
+fn counts_of_a_grpc_js_server() -> Result<()> {
+    check("counts_of_a_grpc_js_server", Language::Node)
+}
+
+#[test]
+fn counts_of_a_tonic_server() -> Result<()> {
+    check("counts_of_a_tonic_server", Language::Rust)
+}
