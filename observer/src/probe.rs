@@ -149,6 +149,15 @@ impl Probe {
         }
     }
 
+    /// How many instructions the kernel followed to accept each program; kernels before 5.16 do not say. Its limit is
+    /// a million.
+    pub fn verified_instructions(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.ebpf
+            .iter()
+            .flat_map(Ebpf::programs)
+            .filter_map(|(name, program)| Some((name, program.info().ok()?.verified_instruction_count()?)))
+    }
+
     /// How often each program ran and for how long, where the kernel counts it (`kernel.bpf_stats_enabled`).
     pub fn programs(&self) -> impl Iterator<Item = (&str, u64, Duration)> {
         self.ebpf
