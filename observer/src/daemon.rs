@@ -1,8 +1,8 @@
 //! `observer run`: puts the parts together, and takes them apart when it is told to stop.
 
 use std::io;
-use std::process::ExitCode;
 use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -36,10 +36,19 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         signal_hook::low_level::pipe::register(signal, target).context("cannot register for signals")?;
     }
     let (recorder, registry) = metrics::new(config.metrics_settings());
-    logs::start(config.log_format, config.log_level, Arc::new(SystemClock), Arc::clone(&registry))?;
+    logs::start(
+        config.log_format,
+        config.log_level,
+        Arc::new(SystemClock),
+        Arc::clone(&registry),
+    )?;
     let manager = Arc::new(service_manager());
     let health = Arc::new(Health::new(Arc::new(SystemClock)));
-    let endpoint = Endpoint::start(config.endpoint_settings(), Arc::clone(&registry), Arc::clone(&health))?;
+    let endpoint = Endpoint::start(
+        config.endpoint_settings(),
+        Arc::clone(&registry),
+        Arc::clone(&health),
+    )?;
 
     let root = Root::find(config.cgroup.as_deref())?;
     if !root.whole {
@@ -48,7 +57,9 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
             "this is not the root of the cgroup hierarchy: only what is below it is seen"
         );
     }
-    let options = probe::Options { ring_bytes: config.ring_bytes };
+    let options = probe::Options {
+        ring_bytes: config.ring_bytes,
+    };
     let begun = Instant::now();
     let (probe, ring) = Probe::attach(OBJECT, &root, options)?;
     tracing::info!(milliseconds = begun.elapsed().as_millis(), cgroup = ?root.path, "programs attached");
@@ -56,12 +67,8 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let who = attribution_settings(config);
     let catalog = Arc::<RwLock<Catalog>>::default();
     let roster = Arc::<Mutex<Roster>>::default();
-    let naming = Attribution::start(
-        who.clone(),
-        Arc::clone(&catalog),
-        Arc::clone(&roster),
-    )
-    .context("cannot start the attribution thread")?;
+    let naming = Attribution::start(who.clone(), Arc::clone(&catalog), Arc::clone(&roster))
+        .context("cannot start the attribution thread")?;
     let collector = Collector::new(who, database_ports(config), catalog, roster);
     let gauges = Gauges::start(collector, config.gauge_interval, registry.collection())
         .context("cannot start the thread of the gauges")?;
@@ -71,7 +78,9 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let drive = Drive::new(probe, ring, pipeline, health, stop.try_clone()?)?;
     tracing::info!(address = %endpoint.address(), "serving");
     tell(manager.ready());
-    manager.keep_alive(move || watched.is_live()).context("cannot start the watchdog thread")?;
+    manager
+        .keep_alive(move || watched.is_live())
+        .context("cannot start the watchdog thread")?;
     let stopped = drive.run()?;
     tell(manager.stopping());
     tracing::info!("programs detached; everything captured is counted");
@@ -82,7 +91,10 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 fn pipeline_settings(config: &Config) -> pipeline::Settings {
-    pipeline::Settings { call_idle: config.call_idle, max_connections: config.max_connections }
+    pipeline::Settings {
+        call_idle: config.call_idle,
+        max_connections: config.max_connections,
+    }
 }
 
 fn attribution_settings(config: &Config) -> attribution::Settings {
@@ -98,7 +110,10 @@ fn host_name() -> String {
 
 fn database_ports(config: &Config) -> Ports {
     Ports::new(config.structured.database_ports.iter().flat_map(|database| {
-        database.ports.iter().map(|port| (*port, database.database.clone()))
+        database
+            .ports
+            .iter()
+            .map(|port| (*port, database.database.clone()))
     }))
 }
 

@@ -37,9 +37,13 @@ struct Talk<'a> {
 }
 
 fn main() -> Result<()> {
-    let Some(group) = or_skip("bench_kernel", Group::enter("bench")) else { return Ok(()) };
+    let Some(group) = or_skip("bench_kernel", Group::enter("bench")) else {
+        return Ok(());
+    };
     let begin = Instant::now();
-    let Some((probe, ring)) = or_skip("bench_kernel", attach(Some(group.path()), 16 << 20)) else { return Ok(()) };
+    let Some((probe, ring)) = or_skip("bench_kernel", attach(Some(group.path()), 16 << 20)) else {
+        return Ok(());
+    };
     let attached = begin.elapsed();
     let verified: Vec<_> = probe.verified_instructions().collect();
     let most = verified.iter().max_by_key(|(_, count)| *count);
@@ -50,7 +54,10 @@ fn main() -> Result<()> {
     let attach = |direction| Empty::attach(root.as_fd(), direction);
     let empty = [attach(Direction::Ingress)?, attach(Direction::Egress)?];
     let mut bench = Bench { probe, ring, empty };
-    println!("{:<28}{:>10}{:>10}{:>8}{:>10}{:>10}{:>8}", "ns a packet", "ingress", "empty", "ratio", "egress", "empty", "ratio");
+    println!(
+        "{:<28}{:>10}{:>10}{:>8}{:>10}{:>10}{:>8}",
+        "ns a packet", "ingress", "empty", "ratio", "egress", "empty", "ratio"
+    );
     bench.udp()?;
     let head = |kind: u8, flags: u8, length: u32| {
         let [_, a, b, c] = length.to_be_bytes();
@@ -61,11 +68,28 @@ fn main() -> Result<()> {
     let body = head(0, 0, LONGEST_FRAME);
     let chunk = [0; 1000];
     let request = [frame(1, 4, &block), frame(0, 1, &[0; 32])].concat();
-    let response = [frame(1, 4, &block[..40]), frame(0, 0, &[0; 32]), frame(1, 5, &block[..20])].concat();
+    let response = [
+        frame(1, 4, &block[..40]),
+        frame(0, 0, &[0; 32]),
+        frame(1, 5, &block[..20]),
+    ]
+    .concat();
     let opened = [PREFACE, SETTINGS];
-    bench.talk(&Talk { name: "not HTTP/2", open: vec![[b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"]], each: [b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"] })?;
-    bench.talk(&Talk { name: "body", open: vec![opened, [&body, &body]], each: [&chunk, &chunk] })?;
-    bench.talk(&Talk { name: "unary call", open: vec![opened], each: [&request, &response] })?;
+    bench.talk(&Talk {
+        name: "not HTTP/2",
+        open: vec![[b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"]],
+        each: [b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"],
+    })?;
+    bench.talk(&Talk {
+        name: "body",
+        open: vec![opened, [&body, &body]],
+        each: [&chunk, &chunk],
+    })?;
+    bench.talk(&Talk {
+        name: "unary call",
+        open: vec![opened],
+        each: [&request, &response],
+    })?;
     Ok(())
 }
 
@@ -110,7 +134,8 @@ impl Bench {
             }
             self.ring.drain(usize::MAX, |_, _| {});
             for (direction, (before, after)) in before.iter().zip(self.runs()?).enumerate() {
-                for (which, ((runs, time), (runs_after, time_after))) in before.iter().zip(after).enumerate() {
+                for (which, ((runs, time), (runs_after, time_after))) in before.iter().zip(after).enumerate()
+                {
                     let each = (time_after - *time).as_nanos() as f64 / (runs_after - *runs).max(1) as f64;
                     best[direction][which] = best[direction][which].min(each);
                 }
@@ -128,9 +153,14 @@ impl Bench {
     fn runs(&self) -> Result<[[(u64, Duration); 2]; 2]> {
         let ours = |wanted: &str| {
             let mut all = self.probe.programs().filter(|(name, ..)| *name == wanted);
-            all.next().map(|(_, runs, time)| (runs, time)).context("a program is missing")
+            all.next()
+                .map(|(_, runs, time)| (runs, time))
+                .context("a program is missing")
         };
         let [ingress, egress] = &self.empty;
-        Ok([[ours("ingress")?, ingress.runs()?], [ours("egress")?, egress.runs()?]])
+        Ok([
+            [ours("ingress")?, ingress.runs()?],
+            [ours("egress")?, egress.runs()?],
+        ])
     }
 }

@@ -42,8 +42,12 @@ impl Observer {
         let daemon = prepare().map_err(|error| anyhow::anyhow!(error))?;
         // The port is free again when the listener is dropped; nothing else here asks for ports of this range.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let mut command: Vec<OsString> =
-            vec![daemon.into(), "run".into(), "--listen".into(), address.clone().into()];
+        let mut command: Vec<OsString> = vec![
+            daemon.into(),
+            "run".into(),
+            "--listen".into(),
+            address.clone().into(),
+        ];
         command.extend(arguments.iter().map(OsString::from));
         let process = Process::start(&command, &Place::default())?;
         let mut observer = Self { process, address };
@@ -87,14 +91,21 @@ impl Observer {
     pub fn losses(&self) -> Result<Vec<(String, f64)>> {
         let scrape = self.scrape()?;
         let lost = scrape.find("marty_observer_lost_total", &[]);
-        Ok(lost.filter(|s| s.value > 0.0).map(|s| (s.label("reason").to_owned(), s.value)).collect())
+        Ok(lost
+            .filter(|s| s.value > 0.0)
+            .map(|s| (s.label("reason").to_owned(), s.value))
+            .collect())
     }
 
     /// SIGTERM; the exit must be 0 and within the promised 5 s.
     pub fn stop(mut self) -> Result<()> {
         self.process.signal(Signal::TERM)?;
         let status = self.process.wait(Duration::from_secs(5))?;
-        anyhow::ensure!(status.success(), "the observer ended with {status}{}", self.process.report());
+        anyhow::ensure!(
+            status.success(),
+            "the observer ended with {status}{}",
+            self.process.report()
+        );
         Ok(())
     }
 }

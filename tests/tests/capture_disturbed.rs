@@ -10,12 +10,20 @@ use tests::namespace::{Faults, Pair, SERVER};
 use tests::prerequisite::or_skip;
 
 fn check(test: &str, address: &str, faults: Faults) {
-    let Some(pair) = or_skip(test, Pair::new()) else { return };
+    let Some(pair) = or_skip(test, Pair::new()) else {
+        return;
+    };
     if or_skip(test, pair.disturb(faults)).is_none() {
         return;
     }
-    let Some(watch) = or_skip(test, Watch::start()) else { return };
-    let ends = Ends { client: pair.client(), server: pair.server(), address: address.parse().unwrap() };
+    let Some(watch) = or_skip(test, Watch::start()) else {
+        return;
+    };
+    let ends = Ends {
+        client: pair.client(),
+        server: pair.server(),
+        address: address.parse().unwrap(),
+    };
     let exchange = Exchange {
         connections: 4,
         lanes: 12,
@@ -28,25 +36,52 @@ fn check(test: &str, address: &str, faults: Faults) {
     let recorded = exchange.run(&ends).unwrap();
     let disturbed = pair.disturbed().unwrap();
     println!("{disturbed:?}");
-    assert!(disturbed.lost > 0 || faults.lost_permille == 0, "nothing was lost");
-    assert!(disturbed.late > 0 || faults.late_permille == 0, "nothing was late");
+    assert!(
+        disturbed.lost > 0 || faults.lost_permille == 0,
+        "nothing was lost"
+    );
+    assert!(
+        disturbed.late > 0 || faults.late_permille == 0,
+        "nothing was late"
+    );
     let (seen, losses) = watch.finish();
     compare(&recorded, &seen).assert(test, &losses);
 }
 
 #[test]
 fn one_percent_lost_and_late() {
-    check("one_percent_lost_and_late", SERVER[0], Faults { lost_permille: 10, late_permille: 10 });
+    check(
+        "one_percent_lost_and_late",
+        SERVER[0],
+        Faults {
+            lost_permille: 10,
+            late_permille: 10,
+        },
+    );
 }
 
 #[test]
 fn five_percent_lost_and_late() {
-    check("five_percent_lost_and_late", SERVER[1], Faults { lost_permille: 50, late_permille: 50 });
+    check(
+        "five_percent_lost_and_late",
+        SERVER[1],
+        Faults {
+            lost_permille: 50,
+            late_permille: 50,
+        },
+    );
 }
 
 #[test]
 fn reordered_only() {
-    check("reordered_only", SERVER[0], Faults { lost_permille: 0, late_permille: 200 });
+    check(
+        "reordered_only",
+        SERVER[0],
+        Faults {
+            lost_permille: 0,
+            late_permille: 200,
+        },
+    );
 }
 
 /// Processes that want a CPU all the time.
@@ -54,7 +89,16 @@ struct Busy(Vec<Child>);
 
 impl Busy {
     fn start(count: usize) -> Self {
-        Self((0..count).map(|_| Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap()).collect())
+        Self(
+            (0..count)
+                .map(|_| {
+                    Command::new("sh")
+                        .args(["-c", "while :; do :; done"])
+                        .spawn()
+                        .unwrap()
+                })
+                .collect(),
+        )
     }
 }
 
@@ -71,7 +115,9 @@ impl Drop for Busy {
 #[test]
 fn large_messages_under_cpu_pressure() {
     let test = "large_messages_under_cpu_pressure";
-    let Some(watch) = or_skip(test, Watch::start()) else { return };
+    let Some(watch) = or_skip(test, Watch::start()) else {
+        return;
+    };
     let seconds = std::env::var("OBSERVER_PRESSURE_SECONDS").map_or(10, |text| text.parse().unwrap());
     let busy = Busy::start(2 * std::thread::available_parallelism().unwrap().get());
     let exchange = Exchange {
@@ -89,7 +135,9 @@ fn large_messages_under_cpu_pressure() {
         }
         progress.stop();
     });
-    let recorded = exchange.run(&Ends::loopback("127.0.0.1".parse().unwrap())).unwrap();
+    let recorded = exchange
+        .run(&Ends::loopback("127.0.0.1".parse().unwrap()))
+        .unwrap();
     clock.join().unwrap();
     drop(busy);
     println!("{} calls in {:?}", exchange.progress.calls(), begin.elapsed());

@@ -12,7 +12,9 @@ use tests::skip::skipped;
 
 /// Runs the exchange under the programs and compares both ends of every connection with the ring.
 fn check(test: &str, ends: &Ends, exchange: &Exchange) {
-    let Some(watch) = or_skip(test, Watch::start()) else { return };
+    let Some(watch) = or_skip(test, Watch::start()) else {
+        return;
+    };
     let recorded = exchange.run(ends).unwrap();
     let (seen, losses) = watch.finish();
     compare(&recorded, &seen).assert(test, &losses);
@@ -27,8 +29,14 @@ fn loopback(test: &str, address: &str, exchange: &Exchange) {
 }
 
 fn veth(test: &str, address: &str, exchange: &Exchange) {
-    let Some(pair) = or_skip(test, Pair::new()) else { return };
-    let ends = Ends { client: pair.client(), server: pair.server(), address: address.parse().unwrap() };
+    let Some(pair) = or_skip(test, Pair::new()) else {
+        return;
+    };
+    let ends = Ends {
+        client: pair.client(),
+        server: pair.server(),
+        address: address.parse().unwrap(),
+    };
     check(test, &ends, exchange);
 }
 
@@ -56,7 +64,13 @@ fn many_streams() -> Exchange {
 }
 
 fn large_bodies() -> Exchange {
-    Exchange { connections: 2, lanes: 4, calls: 3, bodies: vec![0, 1 << 20, 8 << 20], ..Exchange::default() }
+    Exchange {
+        connections: 2,
+        lanes: 4,
+        calls: 3,
+        bodies: vec![0, 1 << 20, 8 << 20],
+        ..Exchange::default()
+    }
 }
 
 #[test]

@@ -25,7 +25,9 @@ const CALLS: u32 = 40;
 
 fn inside(place: &Place, command: &[&str]) -> Result<String, Error> {
     let namespace = place.namespace.clone().unwrap();
-    get(Command::new("ip").args(["netns", "exec", &namespace]).args(command))
+    get(Command::new("ip")
+        .args(["netns", "exec", &namespace])
+        .args(command))
 }
 
 /// How the client opens its connection: the stream, and how many of the bytes it has sent by that.
@@ -36,7 +38,11 @@ fn connect(address: SocketAddr, _: &[u8]) -> (TcpStream, usize) {
 }
 
 fn fast_open(address: SocketAddr, bytes: &[u8]) -> (TcpStream, usize) {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
     let socket: OwnedFd = socket(family, SocketType::STREAM, None).unwrap();
     let first = &bytes[..bytes.len().min(900)];
     let sent = sendto(&socket, first, FAST_OPEN, &address).unwrap();
@@ -69,7 +75,11 @@ fn counted(pair: &Pair, name: &str) -> u64 {
     let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
     let (names, values) = (lines.next().unwrap().split(' '), lines.next().unwrap().split(' '));
     let found = names.zip(values).find(|(found, _)| *found == name);
-    found.unwrap_or_else(|| panic!("the kernel does not count {name}")).1.parse().unwrap()
+    found
+        .unwrap_or_else(|| panic!("the kernel does not count {name}"))
+        .1
+        .parse()
+        .unwrap()
 }
 
 /// `happened` counts how often the road or the sockets did what the test is about.
@@ -80,13 +90,18 @@ fn check(
     open: Open,
     happened: fn(&Pair) -> u64,
 ) {
-    let Some(pair) = or_skip(test, Pair::new()) else { return };
+    let Some(pair) = or_skip(test, Pair::new()) else {
+        return;
+    };
     if or_skip(test, prepare_road(&pair)).is_none() {
         return;
     }
-    let Some(watch) = or_skip(test, Watch::start()) else { return };
-    let ends: Vec<End> =
-        (0..12).flat_map(|number| exchange(&pair, SERVER[number % 2], prepare, open, number as u64)).collect();
+    let Some(watch) = or_skip(test, Watch::start()) else {
+        return;
+    };
+    let ends: Vec<End> = (0..12)
+        .flat_map(|number| exchange(&pair, SERVER[number % 2], prepare, open, number as u64))
+        .collect();
     let happened = happened(&pair);
     assert!(happened >= 12, "{test}: happened on {happened} connections only");
     let (seen, losses) = watch.finish();
@@ -99,7 +114,13 @@ fn fast_open_with_data() {
         inside(&pair.client(), &["sysctl", "-w", FAST_OPEN_ALL])?;
         inside(&pair.server(), &["sysctl", "-w", FAST_OPEN_ALL]).map(drop)
     };
-    check("fast_open_with_data", road, |_| {}, fast_open, |pair| counted(pair, "TCPFastOpenPassive"));
+    check(
+        "fast_open_with_data",
+        road,
+        |_| {},
+        fast_open,
+        |pair| counted(pair, "TCPFastOpenPassive"),
+    );
 }
 
 /// The plain ACK never arrives, so the first data completes the handshake.
@@ -115,17 +136,29 @@ fn third_segment_lost() {
         );
         inside(&pair.server(), &["nft", &rules]).map(drop)
     };
-    check("third_segment_lost", road, |_| {}, connect, |pair| {
-        let rules = inside(&pair.server(), &["nft", "list", "table", "netdev", "lossy"]).unwrap();
-        let (_, count) = rules.split_once("counter packets ").unwrap();
-        count.split(' ').next().unwrap().parse().unwrap()
-    });
+    check(
+        "third_segment_lost",
+        road,
+        |_| {},
+        connect,
+        |pair| {
+            let rules = inside(&pair.server(), &["nft", "list", "table", "netdev", "lossy"]).unwrap();
+            let (_, count) = rules.split_once("counter packets ").unwrap();
+            count.split(' ').next().unwrap().parse().unwrap()
+        },
+    );
 }
 
 #[test]
 fn accept_deferred() {
     let defer = |listener: &TcpListener| set_option(listener, TCP_DEFER_ACCEPT, 5);
-    check("accept_deferred", |_| Ok(()), defer, connect, |pair| counted(pair, "TCPDeferAcceptDrop"));
+    check(
+        "accept_deferred",
+        |_| Ok(()),
+        defer,
+        connect,
+        |pair| counted(pair, "TCPDeferAcceptDrop"),
+    );
 }
 
 #[expect(unsafe_code, reason = "neither std nor rustix know this option")]
@@ -133,6 +166,7 @@ fn set_option(listener: &TcpListener, option: i32, value: i32) {
     use std::os::fd::AsRawFd as _;
     let (fd, length) = (listener.as_raw_fd(), size_of::<i32>() as u32);
     // SAFETY: the value lives during the call and has the length that is said.
-    let result = unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, (&raw const value).cast(), length) };
+    let result =
+        unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, (&raw const value).cast(), length) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }

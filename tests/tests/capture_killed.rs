@@ -29,8 +29,13 @@ fn child() {
 fn start() -> Process {
     let this = std::env::current_exe().unwrap();
     let assignment = format!("{CHILD}=1");
-    let command = ["env", &assignment].map(OsString::from).into_iter().chain([this.into()]);
-    let command: Vec<OsString> = command.chain(["child", "--exact", "--nocapture"].map(OsString::from)).collect();
+    let command = ["env", &assignment]
+        .map(OsString::from)
+        .into_iter()
+        .chain([this.into()]);
+    let command: Vec<OsString> = command
+        .chain(["child", "--exact", "--nocapture"].map(OsString::from))
+        .collect();
     let mut child = Process::start(&command, &Place::default()).unwrap();
     child.wait_for("attached", LIMIT).unwrap();
     child
@@ -40,7 +45,10 @@ fn start() -> Process {
 fn kill(mut child: Process) -> Ids {
     let ids = held(child.id()).unwrap();
     let of = |kind: &str| ids.iter().filter(|(found, _)| *found == kind).count();
-    assert!(of("prog_id") >= 20 && of("map_id") >= 9 && of("link_id") == 5, "{ids:?}");
+    assert!(
+        of("prog_id") >= 20 && of("map_id") >= 9 && of("link_id") == 5,
+        "{ids:?}"
+    );
     child.kill();
     let begin = Instant::now();
     loop {
@@ -60,7 +68,12 @@ fn killed_under_traffic_ten_times() {
     if or_skip(test, attach(None, RING_BYTES).map(drop)).is_none() {
         return;
     }
-    let exchange = Exchange { connections: 4, lanes: 8, calls: usize::MAX, ..Exchange::default() };
+    let exchange = Exchange {
+        connections: 4,
+        lanes: 8,
+        calls: usize::MAX,
+        ..Exchange::default()
+    };
     let progress = exchange.progress.clone();
     let ends = Ends::loopback("127.0.0.1".parse().unwrap());
     let running = std::thread::spawn(move || exchange.run(&ends));
@@ -75,5 +88,9 @@ fn killed_under_traffic_ten_times() {
     // No call of the exchange has failed, or this would be an error.
     let recorded = running.join().unwrap().unwrap();
     assert_eq!(recorded.len(), 8);
-    println!("{test}: {} ids came and went, {} calls were made meanwhile", all.len(), progress.calls());
+    println!(
+        "{test}: {} ids came and went, {} calls were made meanwhile",
+        all.len(),
+        progress.calls()
+    );
 }

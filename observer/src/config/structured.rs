@@ -76,7 +76,10 @@ fn known_databases() -> Vec<DatabasePorts> {
     for (port, name) in DEFAULT {
         match databases.iter_mut().find(|known| known.database == name) {
             Some(known) => known.ports.push(port),
-            None => databases.push(DatabasePorts { database: name.to_owned(), ports: vec![port] }),
+            None => databases.push(DatabasePorts {
+                database: name.to_owned(),
+                ports: vec![port],
+            }),
         }
     }
     databases
@@ -128,7 +131,15 @@ impl Reader<'_> {
     fn rule(&mut self, node: &Node, key: &str) -> ServiceRule {
         let mut rule = ServiceRule::default();
         let before = self.mistakes.len();
-        let known = ["service", "port", "unit", "process", "command_line", "cgroup", "label"];
+        let known = [
+            "service",
+            "port",
+            "unit",
+            "process",
+            "command_line",
+            "cgroup",
+            "label",
+        ];
         for entry in self.fields(node, key, &known) {
             let (key, value) = (joined(key, &entry.key), &entry.value);
             match entry.key.as_str() {
@@ -144,7 +155,15 @@ impl Reader<'_> {
         if self.mistakes.len() > before {
             return rule;
         }
-        let ServiceRule { name, port, unit, process, command_line, cgroup, label } = &rule;
+        let ServiceRule {
+            name,
+            port,
+            unit,
+            process,
+            command_line,
+            cgroup,
+            label,
+        } = &rule;
         if name.is_empty() {
             self.wrong(node.line, key, "has no `service`, the name to give");
         }

@@ -1,3 +1,5 @@
+//! Settings from all their places at once, and every mistake with its place.
+
 use std::io::Write as _;
 
 use proptest::prelude::*;

@@ -24,14 +24,23 @@ pub fn compare(ends: &[End], seen: &Seen) -> Verdict {
         verdict.connections += 1;
         let who = format!("{} -> {}", end.local, end.remote);
         let Some(connection) = seen.find(end.local, end.remote) else {
-            verdict.differences.push(format!("{who}: the ring does not know this connection"));
+            verdict
+                .differences
+                .push(format!("{who}: the ring does not know this connection"));
             continue;
         };
         if connection.protocol() != Protocol::Http2 {
-            verdict.differences.push(format!("{who}: taken for {:?}", connection.protocol()));
+            verdict
+                .differences
+                .push(format!("{who}: taken for {:?}", connection.protocol()));
         }
         verdict.half(&format!("{who} egress"), &end.sent, connection, Direction::Egress);
-        verdict.half(&format!("{who} ingress"), &end.received, connection, Direction::Ingress);
+        verdict.half(
+            &format!("{who} ingress"),
+            &end.received,
+            connection,
+            Direction::Ingress,
+        );
     }
     verdict
 }
@@ -42,7 +51,15 @@ impl Verdict {
         self.frames += told.frames.len();
         self.header_bytes += told.frames.iter().map(|frame| frame.payload.len()).sum::<usize>();
         self.data_bytes += told.data_bytes;
-        let Half { frames, data_bytes, gaps, missing, finished, faults, .. } = seen;
+        let Half {
+            frames,
+            data_bytes,
+            gaps,
+            missing,
+            finished,
+            faults,
+            ..
+        } = seen;
         let mut wrong = |what: String| self.differences.push(format!("{who}: {what}"));
         faults.iter().for_each(|fault| wrong(fault.clone()));
         if !gaps.is_empty() || *missing > 0 {
@@ -51,7 +68,9 @@ impl Verdict {
         if !finished {
             wrong("its end was not told".into());
         }
-        if let Some(at) = (0..told.frames.len().max(frames.len())).find(|at| told.frames.get(*at) != frames.get(*at)) {
+        if let Some(at) =
+            (0..told.frames.len().max(frames.len())).find(|at| told.frames.get(*at) != frames.get(*at))
+        {
             wrong(format!(
                 "{} frames recorded, {} seen; the first difference at {at}: {:?}, seen {:?}",
                 told.frames.len(),
@@ -61,7 +80,10 @@ impl Verdict {
             ));
         }
         if told.data_bytes != *data_bytes {
-            wrong(format!("{} bytes of DATA recorded, {data_bytes} seen", told.data_bytes));
+            wrong(format!(
+                "{} bytes of DATA recorded, {data_bytes} seen",
+                told.data_bytes
+            ));
         }
     }
 
@@ -82,6 +104,9 @@ impl Verdict {
             self.differences.len(),
             shown.join("\n  ")
         );
-        assert!(self.connections > 0 && self.frames > 0, "{what}: nothing was compared");
+        assert!(
+            self.connections > 0 && self.frames > 0,
+            "{what}: nothing was compared"
+        );
     }
 }

@@ -70,15 +70,30 @@ impl Empty {
         };
         let program = descriptor(bpf(PROG_LOAD, &mut load)?);
         let (from, to) = (program.as_raw_fd() as u32, group.as_raw_fd() as u32);
-        let mut link = Link { program: from, target: to, attach, flags: 0 };
-        Ok(Self { _link: descriptor(bpf(LINK_CREATE, &mut link)?), program })
+        let mut link = Link {
+            program: from,
+            target: to,
+            attach,
+            flags: 0,
+        };
+        Ok(Self {
+            _link: descriptor(bpf(LINK_CREATE, &mut link)?),
+            program,
+        })
     }
 
     /// How often it ran, and for how long, since it was loaded.
     pub fn runs(&self) -> io::Result<(u64, Duration)> {
         let mut info = [0_u8; INFO_BYTES];
         let (fd, length) = (self.program.as_raw_fd() as u32, INFO_BYTES as u32);
-        bpf(INFO_BY_FD, &mut Info { fd, length, info: info.as_mut_ptr() as u64 })?;
+        bpf(
+            INFO_BY_FD,
+            &mut Info {
+                fd,
+                length,
+                info: info.as_mut_ptr() as u64,
+            },
+        )?;
         let at = |offset: usize| u64::from_ne_bytes(*info[offset..].first_chunk().expect("eight bytes"));
         Ok((at(RUN_COUNT), Duration::from_nanos(at(RUN_TIME))))
     }

@@ -36,7 +36,16 @@ pub struct Exchange {
 
 impl Default for Exchange {
     fn default() -> Self {
-        Self { connections: 1, lanes: 1, calls: 4, bodies: vec![0, 64], blocks: vec![20], cancel_each: 0, seed: 1, progress: Arc::default() }
+        Self {
+            connections: 1,
+            lanes: 1,
+            calls: 4,
+            bodies: vec![0, 64],
+            blocks: vec![20],
+            cancel_each: 0,
+            seed: 1,
+            progress: Arc::default(),
+        }
     }
 }
 
@@ -50,7 +59,11 @@ pub struct Ends {
 
 impl Ends {
     pub fn loopback(address: IpAddr) -> Self {
-        Self { client: Place::default(), server: Place::default(), address }
+        Self {
+            client: Place::default(),
+            server: Place::default(),
+            address,
+        }
     }
 }
 
@@ -76,8 +89,14 @@ impl Exchange {
         let at: SocketAddr = told.recv().context("the server does not listen")?;
         let exchange = self.clone();
         let client = spawn_async(&ends.client, move || async move { exchange.call_all(at).await });
-        let client = client.join().expect("the client has panicked").context("client")?;
-        let server = server.join().expect("the server has panicked").context("server")?;
+        let client = client
+            .join()
+            .expect("the client has panicked")
+            .context("client")?;
+        let server = server
+            .join()
+            .expect("the server has panicked")
+            .context("server")?;
         Ok(client.into_iter().chain(server).collect())
     }
 
@@ -102,7 +121,9 @@ impl Exchange {
     /// All calls of one connection, from its preface to its end.
     pub async fn connection(&self, tap: Tap) -> Result<End> {
         let mut builder = client::Builder::new();
-        builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW * 4);
+        builder
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW * 4);
         builder.max_header_list_size(MAX_BLOCK);
         let (requests, connection) = builder.handshake::<_, Bytes>(tap.clone()).await?;
         let driver = spawn_local(connection);
@@ -133,9 +154,19 @@ impl Exchange {
         Ok(())
     }
 
-    async fn call(&self, requests: client::SendRequest<Bytes>, random: &mut Random, cancel: bool) -> Result<()> {
+    async fn call(
+        &self,
+        requests: client::SendRequest<Bytes>,
+        random: &mut Random,
+        cancel: bool,
+    ) -> Result<()> {
         let mut size = |sizes: &[usize]| random.one_of(sizes);
-        let answer = format!("{},{},{}", size(&self.blocks), size(&self.bodies), size(&self.blocks));
+        let answer = format!(
+            "{},{},{}",
+            size(&self.blocks),
+            size(&self.bodies),
+            size(&self.blocks)
+        );
         let (block, body) = (size(&self.blocks), size(&self.bodies));
         let request = Request::post(format!("http://observer.test/test.Capture/M{}", random.below(7)))
             .header("content-type", "application/grpc")
@@ -176,8 +207,12 @@ async fn serve(listener: TcpListener, connections: usize, progress: &Progress) -
 /// Answers every request of a connection until the client closes it.
 pub async fn serve_connection(tap: Tap) -> Result<End> {
     let mut builder = server::Builder::new();
-    builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW * 4);
-    builder.max_header_list_size(MAX_BLOCK).max_concurrent_streams(1000);
+    builder
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW * 4);
+    builder
+        .max_header_list_size(MAX_BLOCK)
+        .max_concurrent_streams(1000);
     let mut connection = builder.handshake::<_, Bytes>(tap.clone()).await?;
     while let Some(request) = connection.accept().await {
         let (request, respond) = request?;
@@ -188,7 +223,12 @@ pub async fn serve_connection(tap: Tap) -> Result<End> {
 }
 
 async fn answer(request: Request<RecvStream>, mut respond: server::SendResponse<Bytes>) -> Result<()> {
-    let wanted = request.headers().get(ANSWER).context("no wish")?.to_str()?.to_owned();
+    let wanted = request
+        .headers()
+        .get(ANSWER)
+        .context("no wish")?
+        .to_str()?
+        .to_owned();
     let mut sizes = wanted.split(',').map(str::parse::<usize>);
     let mut size = || sizes.next().context("a size is missing");
     let (block, body, trailer) = (size()??, size()??, size()??);

@@ -17,11 +17,15 @@ impl Group {
     pub fn enter(name: &str) -> Result<Self, Error> {
         let missing = |error: String| Error::Missing(format!("no cgroup of its own: {error}"));
         let root = Root::find(None).map_err(|error| missing(error.to_string()))?;
-        let top = root.path.ok_or_else(|| missing("cgroup v2 is not mounted".into()))?;
+        let top = root
+            .path
+            .ok_or_else(|| missing("cgroup v2 is not mounted".into()))?;
         let own = top.join(format!("observer-{}-{name}", std::process::id()));
         std::fs::create_dir(&own).map_err(|error| missing(error.to_string()))?;
         let group = Self { top, own };
-        group.join(&group.own).map_err(|error| missing(error.to_string()))?;
+        group
+            .join(&group.own)
+            .map_err(|error| missing(error.to_string()))?;
         Ok(group)
     }
 

@@ -22,7 +22,11 @@ struct NextId {
 pub fn loaded() -> io::Result<Ids> {
     let mut ids = Ids::new();
     for (kind, command) in KINDS {
-        let mut step = NextId { after: 0, next: 0, flags: 0 };
+        let mut step = NextId {
+            after: 0,
+            next: 0,
+            flags: 0,
+        };
         loop {
             match bpf(command, &mut step) {
                 Ok(_) => ids.insert((kind, step.next)),
@@ -41,7 +45,9 @@ pub fn held(process: u32) -> io::Result<Ids> {
     for entry in std::fs::read_dir(format!("/proc/{process}/fdinfo"))? {
         let text = std::fs::read_to_string(entry?.path()).unwrap_or_default();
         for line in text.lines() {
-            let Some((name, value)) = line.split_once(':') else { continue };
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
             let kind = KINDS.into_iter().find(|(kind, _)| *kind == name);
             ids.extend(kind.and_then(|(kind, _)| Some((kind, value.trim().parse().ok()?))));
         }
@@ -53,6 +59,17 @@ pub fn held(process: u32) -> io::Result<Ids> {
 pub(super) fn bpf<A>(command: u32, attributes: &mut A) -> io::Result<i32> {
     // SAFETY: every attribute type of this module and of `empty` is laid out as the command's part of
     // `union bpf_attr`, and what it points to outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<A>()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_mut(attributes),
+            size_of::<A>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result as i32)
+    }
 }

@@ -40,5 +40,8 @@ pub fn spawn_async<T: Send + 'static, F: Future<Output = T>>(
 fn enter(namespace: &str) -> Result<()> {
     let path = format!("/run/netns/{namespace}");
     let file = File::open(&path).context(path)?;
-    Ok(move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?)
+    Ok(move_into_link_name_space(
+        file.as_fd(),
+        Some(LinkNameSpaceType::Network),
+    )?)
 }

@@ -15,7 +15,10 @@ pub struct Progress {
 
 impl Progress {
     pub fn begin(&self, tap: &Tap) {
-        self.taps.lock().unwrap_or_else(PoisonError::into_inner).push(tap.clone());
+        self.taps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(tap.clone());
     }
 
     pub fn count(&self) {
@@ -34,7 +37,11 @@ impl Progress {
     pub fn wait(&self, more: u64) {
         let (begin, wanted) = (Instant::now(), self.calls() + more);
         while self.calls() < wanted {
-            assert!(begin.elapsed() < Duration::from_secs(60), "{} of {wanted} calls after a minute", self.calls());
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "{} of {wanted} calls after a minute",
+                self.calls()
+            );
             std::thread::park_timeout(Duration::from_millis(1));
         }
     }
@@ -50,6 +57,11 @@ impl Progress {
 
     /// How far every application is.
     pub fn marks(&self) -> Vec<Mark> {
-        self.taps.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Tap::mark).collect()
+        self.taps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(Tap::mark)
+            .collect()
     }
 }

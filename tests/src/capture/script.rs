@@ -12,7 +12,11 @@ use super::wire::Recording;
 /// The bytes of an HTTP/2 client (with preface) or server: settings, then `calls` calls with random header blocks.
 pub fn http2(client: bool, calls: u32, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
-    let mut bytes = if client { b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec() } else { Vec::new() };
+    let mut bytes = if client {
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()
+    } else {
+        Vec::new()
+    };
     frame(&mut bytes, 4, 0, 0, &[0, 3, 0, 0, 0, 100]);
     for stream in (1..).step_by(2).take(calls as usize) {
         let (block, body) = (random.below(300), random.below(500));
@@ -53,7 +57,13 @@ pub fn converse(mut stream: TcpStream, bytes: &[u8], sent: usize, chunk: usize) 
     rustix::net::shutdown(&stream, Shutdown::Write)?;
     let mut recording = Recording::default();
     recording.feed(bytes);
-    let received = hear.join().map_err(|_| io::Error::other("the reading thread has panicked"))??;
-    Ok(End { local, remote, sent: recording, received })
+    let received = hear
+        .join()
+        .map_err(|_| io::Error::other("the reading thread has panicked"))??;
+    Ok(End {
+        local,
+        remote,
+        sent: recording,
+        received,
+    })
 }
-

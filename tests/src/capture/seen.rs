@@ -6,7 +6,9 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use observer::event::decode_socket;
 use observer_ebpf::loss::Loss;
-use observer_ebpf::record::{Close, Direction, Kind, MAX_HEADER_BLOCK, Protocol, Record, Socket, delivered_length};
+use observer_ebpf::record::{
+    Close, Direction, Kind, MAX_HEADER_BLOCK, Protocol, Record, Socket, delivered_length,
+};
 
 use super::wire::Frame;
 
@@ -45,7 +47,9 @@ impl Connection {
     }
 
     pub fn protocol(&self) -> Protocol {
-        self.sockets.last().map_or(Protocol::Undecided, |socket| Protocol::from_raw(socket.protocol))
+        self.sockets
+            .last()
+            .map_or(Protocol::Undecided, |socket| Protocol::from_raw(socket.protocol))
     }
 }
 
@@ -89,8 +93,12 @@ impl Seen {
             address(socket.local, socket.local_port) == mapped(local)
                 && address(socket.remote, socket.remote_port) == mapped(remote)
         };
-        let all = self.connections.iter().filter(|(_, connection)| connection.sockets.iter().any(is));
-        all.max_by_key(|(cookie, _)| **cookie).map(|(_, connection)| connection)
+        let all = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.sockets.iter().any(is));
+        all.max_by_key(|(cookie, _)| **cookie)
+            .map(|(_, connection)| connection)
     }
 }
 
@@ -114,14 +122,19 @@ impl Half {
             Some(frame) if frame.payload.len() == record.offset as usize && frame.stream == record.stream => {
                 frame.payload.extend_from_slice(payload);
             }
-            other => self.faults.push(format!("a piece that does not continue {other:?}: {record:?}")),
+            other => self
+                .faults
+                .push(format!("a piece that does not continue {other:?}: {record:?}")),
         }
     }
 
     /// The last frame, if it is not complete.
     fn open(&self) -> Option<&Frame> {
         let frame = self.frames.last()?;
-        let whole = delivered_length(frame.kind, u32::try_from(frame.length).unwrap_or(MAX_HEADER_BLOCK));
+        let whole = delivered_length(
+            frame.kind,
+            u32::try_from(frame.length).unwrap_or(MAX_HEADER_BLOCK),
+        );
         (frame.payload.len() < whole as usize).then_some(frame)
     }
 }

@@ -44,13 +44,22 @@ impl Tap {
         // As gRPC implementations do.
         stream.set_nodelay(true)?;
         let addresses = [stream.local_addr()?, stream.peer_addr()?];
-        Ok(Self { stream: Arc::new(stream), addresses, sent: Arc::default(), received: Arc::default() })
+        Ok(Self {
+            stream: Arc::new(stream),
+            addresses,
+            sent: Arc::default(),
+            received: Arc::default(),
+        })
     }
 
     /// Its two addresses, and how many frames were sent so far.
     pub fn mark(&self) -> Mark {
         let [local, remote] = self.addresses;
-        Mark { local, remote, sent: held(&self.sent).frames.len() }
+        Mark {
+            local,
+            remote,
+            sent: held(&self.sent).frames.len(),
+        }
     }
 
     /// Reads what the other end still sends, so that the kernel has no reason for a reset, and closes.
@@ -89,7 +98,11 @@ fn close_sending(stream: &TcpStream) -> io::Result<()> {
 }
 
 impl AsyncRead for Tap {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
             match self.stream.try_read(buffer.initialize_unfilled()) {

@@ -20,7 +20,9 @@ pub const RING_BYTES: u32 = 64 << 20;
 /// The bytes of the kernel object.
 pub fn object() -> Result<Vec<u8>, Error> {
     let Some(path) = std::env::var_os(KERNEL_OBJECT) else {
-        return Err(Error::Missing(format!("{KERNEL_OBJECT} names no kernel object; `cargo xtask test` does")));
+        return Err(Error::Missing(format!(
+            "{KERNEL_OBJECT} names no kernel object; `cargo xtask test` does"
+        )));
     };
     std::fs::read(&path).map_err(|error| Error::Broken(format!("{}: {error}", Path::new(&path).display())))
 }
@@ -32,7 +34,8 @@ pub fn attach(group: Option<&Path>, ring_bytes: u32) -> Result<(Probe, Ring), Er
     }
     let object = object()?;
     let root = Root::find(group).map_err(|error| Error::Missing(error.to_string()))?;
-    Probe::attach(&object, &root, Options { ring_bytes }).map_err(|error| Error::Broken(format!("{error}\n{error:?}")))
+    Probe::attach(&object, &root, Options { ring_bytes })
+        .map_err(|error| Error::Broken(format!("{error}\n{error:?}")))
 }
 
 #[derive(Debug)]
@@ -52,7 +55,12 @@ impl Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let drain = std::thread::spawn(move || drain(ring, &stopped));
-        Ok(Self { probe, attach_time, stop, drain })
+        Ok(Self {
+            probe,
+            attach_time,
+            stop,
+            drain,
+        })
     }
 
     /// Everything that reached the ring up to now. Call it when the traffic has ended.

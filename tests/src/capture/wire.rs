@@ -16,9 +16,20 @@ pub struct Frame {
 
 impl std::fmt::Debug for Frame {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { kind, flags, stream, length, payload } = self;
-        let sum = payload.iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
-        write!(formatter, "type {kind} flags {flags:#x} stream {stream} length {length} ")?;
+        let Self {
+            kind,
+            flags,
+            stream,
+            length,
+            payload,
+        } = self;
+        let sum = payload.iter().fold(0_u32, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u32::from(*byte))
+        });
+        write!(
+            formatter,
+            "type {kind} flags {flags:#x} stream {stream} length {length} "
+        )?;
         write!(formatter, "({} bytes, sum {sum:08x})", payload.len())
     }
 }
@@ -72,7 +83,11 @@ impl Recording {
         if self.pending.len() < HEAD {
             return HEAD;
         }
-        if self.pending[3] == 0 { HEAD } else { HEAD + self.length() }
+        if self.pending[3] == 0 {
+            HEAD
+        } else {
+            HEAD + self.length()
+        }
     }
 
     fn length(&self) -> usize {
@@ -101,7 +116,13 @@ impl Recording {
         }
         if let Some(told) = told(kind, flags, length) {
             let payload = self.pending[HEAD..HEAD + told].to_vec();
-            self.frames.push(Frame { kind, flags, stream, length, payload });
+            self.frames.push(Frame {
+                kind,
+                flags,
+                stream,
+                length,
+                payload,
+            });
         }
         self.pending.clear();
     }
@@ -144,7 +165,11 @@ mod tests {
         for cut in 1..whole.len() {
             let mut recording = Recording::default();
             whole.chunks(cut).for_each(|piece| recording.feed(piece));
-            let kinds: Vec<_> = recording.frames.iter().map(|frame| (frame.kind, frame.payload.len())).collect();
+            let kinds: Vec<_> = recording
+                .frames
+                .iter()
+                .map(|frame| (frame.kind, frame.payload.len()))
+                .collect();
             assert_eq!(kinds, [(4, 6), (1, 3), (3, 4)], "cut every {cut}");
             assert_eq!((recording.data_bytes, recording.is_whole()), (200, true));
         }

@@ -1,3 +1,5 @@
+//! Web configuration files: what they mean, and what is refused.
+
 use proptest::prelude::*;
 
 use super::*;
