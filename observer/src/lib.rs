@@ -23,6 +23,8 @@ pub mod gauge;
 
 pub mod pipeline;
 
+pub mod preflight;
+
 pub mod daemon;
 
 use std::path::Path;
@@ -33,8 +35,12 @@ use anyhow::bail;
 use config::Config;
 use config::args::ReplayFormat;
 
-pub fn check(_config: &Config, _json: bool) -> anyhow::Result<ExitCode> {
-    bail!("`observer check` is not built yet")
+/// Says what this machine allows; fails when the observer cannot run on it.
+pub fn check(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let facts = preflight::Facts::gather(config.cgroup.as_deref(), !probe::OBJECT.is_empty());
+    let report = preflight::judge(&facts);
+    print!("{}", if json { report.json() } else { report.to_string() });
+    Ok(ExitCode::from(u8::from(report.grade() == preflight::Grade::Fatal)))
 }
 
 pub fn replay(_config: &Config, _file: &Path, _format: ReplayFormat) -> anyhow::Result<ExitCode> {
