@@ -38,13 +38,6 @@ use anyhow::bail;
 use config::Config;
 
 /// Says what this machine allows; fails when the observer cannot run on it.
-pub fn check(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let facts = preflight::Facts::gather(config.cgroup.as_deref(), !probe::OBJECT.is_empty());
-    let report = preflight::judge(&facts);
-    print!("{}", if json { report.json() } else { report.to_string() });
-    Ok(ExitCode::from(u8::from(report.grade() == preflight::Grade::Fatal)))
-}
-
 pub fn top(_config: &Config, _url: Option<&str>) -> anyhow::Result<ExitCode> {
     bail!("`observer top` is not built yet")
 }

@@ -4,8 +4,12 @@
 mod facts;
 mod report;
 
+use std::process::ExitCode;
+
 use serde::Serialize;
 
+use crate::config::Config;
+use crate::probe::OBJECT;
 use crate::probe::privilege::Capability;
 pub use facts::{Facts, Place};
 pub use report::Report;
@@ -47,6 +51,17 @@ impl Finding {
     fn fatal(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { check, grade: Grade::Fatal, found: found.into(), advice: advice.into() }
     }
+}
+
+/// `observer check`: the report on standard output; failure where the observer cannot run.
+pub fn check(config: &Config, json: bool) -> ExitCode {
+    let report = judge(&Facts::gather(config.cgroup.as_deref(), !OBJECT.is_empty()));
+    if json {
+        println!("{}", report.json());
+    } else {
+        print!("{report}");
+    }
+    if report.grade() == Grade::Fatal { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Judges what was found on a machine.

@@ -1,3 +1,214 @@
 //! Records in, numbers out, with names that come at once, late, or not at all.
 
+use std::sync::Arc;
+
+use observer_ebpf::record::{
+    Close, DataCount, Direction, END_HEADERS, END_STREAM, HEADERS, Kind, Protocol, Record, Role, Socket,
+};
+
 use super::*;
+use crate::attribution::{Identity, Source};
+use crate::metrics::render::render;
+use crate::metrics::{Format, Settings as MetricsSettings};
+
+/// Answers as the test says.
+#[derive(Debug, Default)]
+struct Names {
+    late: bool,
+    ready: Vec<(u64, Attributed)>,
+}
+
+fn attributed(service: &str) -> Attributed {
+    let mut identity = Identity::unknown("node");
+    identity.service = service.into();
+    identity.source = Source::Process;
+    Attributed { identity: Arc::new(identity), peer: "peer".into() }
+}
+
+impl Naming for Names {
+    fn resolve(&mut self, _connection: u64, _socket: &Socket, _now: Instant) -> Resolution {
+        if self.late { Resolution::Pending } else { Resolution::Known(attributed("svc")) }
+    }
+
+    fn answers(&mut self, _now: Instant) -> Vec<(u64, Attributed)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    fn missed(&self) -> u64 {
+        0
+    }
+}
+
+struct Bench {
+    pipeline: Pipeline<Names>,
+    sequence: [u32; 2],
+}
+
+impl Bench {
+    fn new(late: bool, max_connections: usize) -> Self {
+        let (recorder, _) = crate::metrics::new(MetricsSettings::default());
+        let settings = Settings { max_connections, ..Settings::default() };
+        let pipeline = Pipeline::new(recorder, Names { late, ready: Vec::new() }, settings);
+        Self { pipeline, sequence: [0; 2] }
+    }
+
+    fn record(&mut self, connection: u64, kind: Kind, direction: Direction, payload: &[u8]) -> Record {
+        let sequence = &mut self.sequence[direction as usize];
+        *sequence += 1;
+        Record {
+            connection,
+            time: 1_000_000 * u64::from(*sequence),
+            sequence: *sequence - 1,
+            kind: kind as u8,
+            direction: direction as u8,
+            frame_type: 0,
+            flags: 0,
+            stream: 0,
+            length: 0,
+            offset: 0,
+            payload: payload.len() as u32,
+            data: DataCount::default(),
+            data_other: DataCount::default(),
+        }
+    }
+
+    fn open(&mut self, connection: u64, protocol: Protocol) {
+        let socket = socket_bytes(protocol);
+        let record = self.record(connection, Kind::Socket, Direction::Ingress, &socket);
+        self.pipeline.on_record(&record, &socket);
+    }
+
+    fn headers(&mut self, connection: u64, direction: Direction, flags: u8, fields: &[(&str, &str)]) {
+        let block = block(fields);
+        let record = Record {
+            frame_type: HEADERS,
+            flags: flags | END_HEADERS,
+            stream: 1,
+            length: block.len() as u32,
+            ..self.record(connection, Kind::Frame, direction, &block)
+        };
+        self.pipeline.on_record(&record, &block);
+    }
+
+    /// One call that ends with a trailers-only response.
+    fn call(&mut self, connection: u64, status: &str) {
+        let request = [
+            (":method", "POST"),
+            (":path", "/p.S/M"),
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+        ];
+        self.headers(connection, Direction::Ingress, 0, &request);
+        let response = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", status)];
+        self.headers(connection, Direction::Egress, END_STREAM, &response);
+    }
+
+    fn gone(&mut self, connection: u64) {
+        let record = Record {
+            frame_type: Close::Gone as u8,
+            ..self.record(connection, Kind::Closed, Direction::Ingress, &[])
+        };
+        self.pipeline.on_record(&record, &[]);
+    }
+
+    fn sweep(&mut self) {
+        let monotonic = self.pipeline.now.monotonic + SWEEP;
+        self.pipeline.advance(Now { monotonic, unix: 1 }, Instant::now());
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(render(self.pipeline.recorder().registry(), Format::Text)).unwrap()
+    }
+
+    #[track_caller]
+    fn expect(&self, line: &str) {
+        let text = self.text();
+        assert!(text.lines().any(|found| found == line), "no `{line}` in:\n{text}");
+    }
+}
+
+/// Literal fields, not indexed, not Huffman coded (RFC 7541, section 6.2.2).
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            block.push(text.len() as u8);
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// A `Socket` as the kernel lays it out.
+fn socket_bytes(protocol: Protocol) -> Vec<u8> {
+    let mut bytes = vec![0; size_of::<Socket>()];
+    let tail = bytes.len() - 8;
+    bytes[tail] = protocol as u8;
+    bytes[tail + 1] = Role::Passive as u8;
+    bytes
+}
+
+#[test]
+fn named_at_once() {
+    let mut bench = Bench::new(false, 10);
+    bench.open(7, Protocol::Http2);
+    bench.call(7, "5");
+    bench.expect(r#"marty_grpc_requests_total{service="svc",method="/p.S/M",status="NOT_FOUND"} 1"#);
+    bench.expect(r#"marty_grpc_errors_total{service="svc",method="/p.S/M",error_type="NOT_FOUND"} 1"#);
+    bench.expect(r#"marty_grpc_requests_in_flight{service="svc",method="/p.S/M"} 0"#);
+    bench.expect(r#"marty_grpc_active_connections{service="svc"} 1"#);
+    bench.expect(r#"marty_observer_connections{protocol="grpc"} 1"#);
+    bench.gone(7);
+    bench.expect(r#"marty_grpc_active_connections{service="svc"} 0"#);
+    bench.expect(r#"marty_observer_connections{protocol="grpc"} 0"#);
+    assert!(!bench.pipeline.holds(7));
+}
+
+#[test]
+fn named_after_the_connection_has_ended() {
+    let mut bench = Bench::new(true, 10);
+    bench.open(7, Protocol::Http2);
+    bench.call(7, "0");
+    bench.gone(7);
+    assert!(!bench.text().contains("marty_grpc_requests_total{"), "{}", bench.text());
+    bench.pipeline.naming.ready.push((7, attributed("late")));
+    bench.sweep();
+    bench.expect(r#"marty_grpc_requests_total{service="late",method="/p.S/M",status="OK"} 1"#);
+    bench.expect(r#"marty_grpc_active_connections{service="late"} 0"#);
+    assert!(!bench.pipeline.holds(7));
+}
+
+#[test]
+fn what_is_not_http2_is_counted_while_it_is_open() {
+    let mut bench = Bench::new(false, 10);
+    bench.open(9, Protocol::Tls);
+    bench.expect(r#"marty_observer_connections{protocol="tls"} 1"#);
+    bench.gone(9);
+    bench.expect(r#"marty_observer_connections{protocol="tls"} 0"#);
+    bench.expect(r#"marty_observer_connections_seen_total{protocol="tls"} 1"#);
+}
+
+#[test]
+fn the_quietest_goes_at_the_ceiling() {
+    let mut bench = Bench::new(false, 2);
+    bench.open(1, Protocol::Http2);
+    bench.call(1, "0");
+    bench.sequence = [0; 2];
+    bench.open(2, Protocol::Http2);
+    bench.sequence = [9; 2];
+    bench.call(1, "0");
+    bench.sequence = [0; 2];
+    bench.open(3, Protocol::Http2);
+    assert_eq!([1, 2, 3].map(|cookie| bench.pipeline.holds(cookie)), [true, false, true]);
+    bench.expect(r#"marty_observer_lost_total{reason="evicted_connection"} 1"#);
+}
+
+#[test]
+fn the_first_record_that_reached_us_is_not_the_first() {
+    let mut bench = Bench::new(false, 10);
+    bench.call(5, "0");
+    assert!(bench.pipeline.holds(5), "it is decoded from here on");
+    bench.gone(5);
+    assert!(!bench.pipeline.holds(5));
+}
