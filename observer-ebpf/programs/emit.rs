@@ -14,7 +14,7 @@ use observer_ebpf::record::{
 };
 use observer_ebpf::walker::{Shared, Source, Walk, What};
 
-use crate::maps::{OWNERS, RECORDS, count, half, locked};
+use crate::maps::{GONE, OWNERS, RECORDS, count, half, locked};
 use crate::segment::Segment;
 
 /// Bytes that wait in the ring when the daemon is woken before its time: half of the ring. Set by the daemon.
@@ -301,7 +301,8 @@ impl Emitter {
             protocol: shared.protocol,
             role,
             joined: shared.joined,
-            reserved: [0; 5],
+            requests: shared.requests,
+            reserved: [0; 4],
         };
         if !sk.is_null() {
             // SAFETY: null or live storage; written once, before the socket has traffic.
@@ -472,5 +473,7 @@ pub fn end(connection: &Connection, close: Close) {
     };
     if !send(record) {
         count(Loss::RingFull);
+        // Nothing else will ever be told of this socket.
+        let _ = GONE.push(connection.cookie, 0);
     }
 }

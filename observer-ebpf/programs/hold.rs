@@ -254,7 +254,7 @@ fn free(half: &mut Half, slot: u32) {
 }
 
 /// Steps in one run of `drain`.
-const WALK_HELD: u32 = 24;
+const WALK_HELD: u32 = 8;
 
 /// Whether `position` is at or behind `start`.
 #[inline(always)]

@@ -5,7 +5,7 @@ use core::ptr::{from_ref, null_mut};
 
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE;
 use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE};
-use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, ProgramArray, Queue, RingBuf};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_spin_lock, bpf_spin_unlock};
 use aya_ebpf::macros::btf_map;
 use observer_ebpf::connection::{Connection, Half, Held, HeldKey, MAX_HELD, Owner};
@@ -76,6 +76,11 @@ pub static HELD: HashMap<HeldKey, Held, MAX_HELD, { BPF_F_NO_PREALLOC as usize }
 /// 64 parts of 4 KiB: 256 KiB.
 #[btf_map]
 pub static HANDSHAKES: LruHashMap<HeldKey, Held, 64> = LruHashMap::new();
+
+/// Sockets whose end found the ring full. Looked after by the daemon every few seconds; a ring that stays full for
+/// longer than so many sockets end is counted as it is.
+#[btf_map]
+pub static GONE: Queue<u64, 8192> = Queue::new();
 
 /// Never written: what new entries of the two maps above are made from.
 #[btf_map]

@@ -90,7 +90,7 @@ fn begin(ops: *mut bpf_sock_ops, sk: *mut bpf_sock, role: Role) {
     let connection = unsafe { &mut *connection };
     // SAFETY: the context is valid for the whole run.
     unsafe {
-        bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG as i32);
+        bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG.cast_signed());
         connection.cookie = bpf_get_socket_cookie(ops.cast());
         connection.hold = connection.cookie;
     }

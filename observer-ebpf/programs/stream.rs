@@ -154,6 +154,14 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     segment.keep(&mut half.at_hand);
     let segment = Segment::kept(skb, &half.at_hand);
     let emitter = Emitter::new(skb, connection, direction);
+    if half.walk.phase == phase::NEW && segment.flags & RST != 0 {
+        release(skb, connection, direction, direction, 0);
+        return;
+    }
+    if segment.flags & SYN != 0 && half.walk.phase != phase::NEW && half.walk.next != segment.start {
+        // Not the same SYN again: the socket was refused and connects anew.
+        begin_anew(connection);
+    }
     if half.walk.phase == phase::NEW {
         half.walk = match (segment.flags & SYN != 0, shared.joined) {
             (true, 0) => Walk::from_start(segment.start),
@@ -184,6 +192,22 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     }
     let went = walk::<_, WALK_FIRST>(half, shared, &segment, &emitter);
     carry_on(skb, connection, direction, &segment, went);
+}
+
+/// Forgets everything of the socket's last connection. A claim is held; a socket that connects has no other traffic.
+#[inline(always)]
+fn begin_anew(connection: *mut Connection) {
+    // SAFETY: storage lives as long as the run.
+    unsafe {
+        (*connection).shared = Shared::default();
+        (*connection).announced = announced::NO;
+    }
+    locked(connection, |halves| {
+        for half in halves {
+            half.walk.phase = phase::NEW;
+            half.finished = 0;
+        }
+    });
 }
 
 /// How a run over some of a source ended.

@@ -209,7 +209,9 @@ pub struct Socket {
     pub role: u8,
     /// 1: the connection is older than the observer and was joined in the middle.
     pub joined: u8,
-    pub reserved: [u8; 5],
+    /// [`Direction`] that carries the requests, plus 1; 0: not known (yet).
+    pub requests: u8,
+    pub reserved: [u8; 4],
 }
 
 const _: () = assert!(size_of::<Record>() == 56);

@@ -161,7 +161,8 @@ fn socket(process: u32) -> Socket {
         protocol: 1,
         role: 2,
         joined: 0,
-        reserved: [0; 5],
+        requests: 0,
+        reserved: [0; 4],
     }
 }
 

@@ -42,6 +42,7 @@ pub fn decode_socket(payload: &[u8]) -> Option<Socket> {
         protocol: u8::from_ne_bytes(fields.take()),
         role: u8::from_ne_bytes(fields.take()),
         joined: u8::from_ne_bytes(fields.take()),
+        requests: u8::from_ne_bytes(fields.take()),
         reserved: fields.take(),
     })
 }

@@ -207,7 +207,7 @@ impl<N: Naming> Pipeline<N> {
     }
 
     /// Ends a connection that no record ended.
-    fn end(&mut self, cookie: u64) {
+    pub fn end(&mut self, cookie: u64) {
         if let Some(connection) = self.connections.get_mut(&cookie) {
             connection.end(self.now.monotonic, &mut self.events);
             connection.deliver(

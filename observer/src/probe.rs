@@ -10,7 +10,7 @@ mod ring;
 
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, MapData, ProgramArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, ProgramArray, RingBuf, Queue};
 use aya::programs::{
     CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, ProgramError, ProgramFd, SockOps,
 };
@@ -105,6 +105,7 @@ pub struct Probe {
     _tail_calls: [ProgramArray<MapData>; 2],
     losses: Array<MapData, u64>,
     held: HashMap<MapData, HeldKeyBytes, HeldBytes>,
+    gone: Queue<MapData, u64>,
 }
 
 impl std::fmt::Debug for Probe {
@@ -141,6 +142,7 @@ impl Probe {
         let ring = Ring::new(map::<RingBuf<MapData>>(&mut ebpf, "RECORDS")?);
         let losses = map(&mut ebpf, "LOSSES")?;
         let held = map(&mut ebpf, "HELD")?;
+        let gone = map(&mut ebpf, "GONE")?;
         attach(&mut ebpf, root)?;
         Ok((
             Self {
@@ -191,6 +193,11 @@ impl Probe {
                 let info = program.info().ok()?;
                 Some((name, info.run_count(), info.run_time()))
             })
+    }
+
+    /// Sockets whose end could not be told through the ring, since this was last asked.
+    pub fn gone(&mut self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::from_fn(|| self.gone.pop(0).ok())
     }
 
     /// Takes the programs out of the kernel. What they have written stays in the ring.

@@ -13,6 +13,7 @@ use observer_ebpf::record::{Close, DataCount, Direction, END_STREAM, Kind, Recor
 
 use self::half::{Half, Read};
 pub use self::loss::SessionLosses;
+use crate::event;
 use crate::http2::{Broken, Piece, StreamId, TableSize};
 pub use crate::rpc::{CallEvent, Ended, MethodIndex, Side, Status};
 use crate::rpc::{Calls, Fields, Methods, Output, PATH, Sender};
@@ -53,7 +54,7 @@ impl Session {
     }
 
     /// Takes the next record of the connection, of any kind, in the order in which the kernel wrote them.
-    /// `payload` is what follows the head. [`Kind::Socket`] counts as a record, its payload is not looked at.
+    /// `payload` is what follows the head.
     pub fn on_record(&mut self, record: &Record, payload: &[u8], events: &mut Vec<CallEvent>) {
         let direction = Direction::from_raw(record.direction);
         let lost = if is_numbered(record) {
@@ -70,7 +71,8 @@ impl Session {
         match Kind::from_raw(record.kind) {
             Some(Kind::Frame) => self.on_piece(direction, record, payload, events),
             Some(Kind::Data) if record.flags & END_STREAM != 0 => self.on_data_end(direction, record, events),
-            Some(Kind::Data | Kind::Socket) => {}
+            Some(Kind::Data) => {}
+            Some(Kind::Socket) => self.on_socket(payload),
             Some(Kind::Gap) => {
                 self.losses.gaps += 1;
                 self.lose(direction);
@@ -342,6 +344,16 @@ impl Session {
             let (calls, mut output) = self.output(events);
             calls.response_end(StreamId::new(record.stream), record.time, &mut output);
         }
+    }
+
+    /// The kernel may know who is the client before any request is decoded: by the preface.
+    fn on_socket(&mut self, payload: &[u8]) {
+        let requests = event::decode_socket(payload).map_or(0, |socket| socket.requests);
+        self.side = self.side.or(match requests {
+            1 => Some(Side::Server),
+            2 => Some(Side::Client),
+            _ => None,
+        });
     }
 
     fn on_close(&mut self, direction: Direction, record: &Record, events: &mut Vec<CallEvent>) {

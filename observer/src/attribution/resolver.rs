@@ -390,7 +390,8 @@ fn record(entry: &Entry) -> Socket {
         protocol: Protocol::Undecided as u8,
         role: role as u8,
         joined: 1,
-        reserved: [0; 5],
+        requests: 0,
+        reserved: [0; 4],
     }
 }
 

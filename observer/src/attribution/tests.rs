@@ -135,7 +135,8 @@ fn socket(cgroup: u64, process: u32, command: &str, role: Role) -> Socket {
         protocol: 1,
         role: role as u8,
         joined: 0,
-        reserved: [0; 5],
+        requests: 0,
+        reserved: [0; 4],
     }
 }
 

@@ -72,7 +72,8 @@ impl Connection {
             protocol: Protocol::Http2 as u8,
             role: Role::Unknown as u8,
             joined: 1,
-            reserved: [0; 5],
+            requests: 0,
+        reserved: [0; 4],
         };
         let mut connection = Self::new(&nowhere);
         connection.session = Some(Box::new(Session::new(true)));

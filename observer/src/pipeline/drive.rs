@@ -155,6 +155,9 @@ impl<N: Naming> Drive<N> {
                 own.lost(Lost::Kernel(loss)).set(times);
             }
         }
+        for cookie in self.probe.gone() {
+            self.pipeline.end(cookie);
+        }
         let pipeline = &self.pipeline;
         self.probe.forget(|hold| !pipeline.holds(hold));
     }

@@ -366,7 +366,8 @@ impl Connection {
             protocol: Protocol::from_raw(shared.protocol) as u8,
             role: role as u8,
             joined: shared.joined,
-            reserved: [0; 5],
+            requests: 0,
+        reserved: [0; 4],
         };
         told::announce(
             self.cookie,
