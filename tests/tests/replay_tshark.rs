@@ -2,6 +2,8 @@
 //! replay and by tshark. Streams, paths and statuses of every call have to be the same, and so have the counts of
 //! the programs themselves.
 
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
 #[path = "replay_tshark/dump.rs"]
 mod dump;
 #[path = "replay_tshark/oracle.rs"]
@@ -57,7 +59,7 @@ fn check(test: &str, server: Language, client: Language) {
     let port = server.port;
     server.stop().unwrap();
     let wanted = made.ended();
-    let waited = wait::until(WRITTEN, || {
+    let complete = wait::until(WRITTEN, || {
         let calls = ours::calls(dump.file());
         let seen = calls.calls.len() as u64;
         if calls.connections_open == 0 && seen >= wanted {
@@ -70,7 +72,7 @@ fn check(test: &str, server: Language, client: Language) {
         }
     });
     let recorder = dump.stop();
-    assert!(waited.is_ok(), "{waited:?}: {recorder}");
+    assert!(complete.is_ok(), "{complete:?}: {recorder}");
     compare(dump.file(), port, &made);
 }
 
@@ -83,7 +85,7 @@ fn compare(file: &std::path::Path, port: u16, made: &Tally) {
         match ours.calls.get(key) {
             None => differences.push(format!("{key:?}: missing, {call:?}")),
             Some((path, _)) if *path != call.path => {
-                differences.push(format!("{key:?}: {path}, not {}", call.path))
+                differences.push(format!("{key:?}: {path}, not {}", call.path));
             }
             Some((_, status)) => {
                 if let Some(number) = call.status

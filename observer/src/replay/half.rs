@@ -86,7 +86,7 @@ impl Half {
                 walk.next = start;
             }
             phase::SEARCH | phase::TRIAL if walk.next != start && !behind(walk.next, start) => {
-                walk.lose(start)
+                walk.lose(start);
             }
             _ => {}
         }

@@ -63,9 +63,9 @@ fn headers(frame: &Value, client: u16, calls: &mut BTreeMap<Key, Call>) {
         };
         let call = || -> Key { (client, stream) };
         match name {
-            ":path" => value.clone_into(&mut calls.entry(call()).or_insert_with(Call::default).path),
+            ":path" => value.clone_into(&mut calls.entry(call()).or_default().path),
             "grpc-status" => {
-                let status = &mut calls.entry(call()).or_insert_with(Call::default).status;
+                let status = &mut calls.entry(call()).or_default().status;
                 *status = status.or(value.parse().ok());
             }
             _ => {}

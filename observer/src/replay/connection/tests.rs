@@ -1,4 +1,8 @@
 //! Connections as captures show them: in disorder, in part, one after the other.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the lengths are those of packets made here"
+)]
 
 use observer_ebpf::record::{DATA, END_HEADERS, END_STREAM, HEADERS, Kind, Record, SETTINGS};
 use proptest::prelude::*;
