@@ -14,10 +14,13 @@ use observer_ebpf::walker::{Walk, phase};
 use crate::emit::{Emitter, HeldSegment, bounded};
 use crate::maps::{BLANK, HANDSHAKES, HELD, Next, count, half, locked};
 use crate::segment::{FIN, Segment};
-use crate::stream::{Went, go_on, pass, release, walk};
+use crate::stream::{Went, forget, go_on, pass, release, walk};
 
 /// Parts of one segment: 64 KiB, the most that GRO and GSO make (but for BIG TCP, which counts as a loss).
 const MAX_PARTS: u32 = 16;
+
+/// Also the bits of a slot number.
+const LAST_SLOT: u32 = MAX_HELD_SLOTS - 1;
 
 /// Stores the segment at hand in as many slots as it needs. Does not hold the claim, except on return `true`: then
 /// nobody was walking any more, and the caller has to drain.
@@ -31,15 +34,16 @@ pub fn store(
     let parts = segment.length.div_ceil(HELD_BYTES as u32).max(1);
     let slots = locked(connection, |halves| {
         let half = half(halves, direction);
-        let first = half.used;
-        if parts > MAX_PARTS || first + parts > MAX_HELD_SLOTS {
+        let first = half.used & LAST_SLOT;
+        let slots = round(parts, first);
+        if parts > MAX_PARTS || half.taken & slots != 0 {
             return None;
         }
+        half.taken |= slots;
         half.used = first + parts;
-        half.storing += 1;
-        Some(first)
+        Some((first, slots))
     });
-    let Some(first) = slots else {
+    let Some((first, slots)) = slots else {
         return overflow(skb, connection, direction, segment);
     };
     // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
@@ -49,15 +53,16 @@ pub fn store(
         if part >= parts {
             break;
         }
-        if store_part(HeldKey::new(hold, direction, first + part), segment, part, parts) {
-            ready |= 1 << ((first + part) & (MAX_HELD_SLOTS - 1));
+        let slot = (first + part) & LAST_SLOT;
+        if store_part(HeldKey::new(hold, direction, slot), segment, part, parts) {
+            ready |= 1 << slot;
         } else {
             count(Loss::NoMemory);
         }
     }
     locked(connection, |halves| {
         let half = half(halves, direction);
-        half.storing -= 1;
+        half.taken &= !slots | ready;
         half.ready |= ready;
         let mine = half.busy == 0;
         if mine {
@@ -65,6 +70,14 @@ pub fn store(
         }
         mine
     })
+}
+
+/// `parts` slots from `first` on, going round, as bits. Going round matters: while one CPU drains, another may store
+/// without a pause, and slots that could only be used again when none waits any more would run out.
+#[inline(always)]
+fn round(parts: u32, first: u32) -> u64 {
+    let slots = (1_u64 << (parts & LAST_SLOT)) - 1;
+    slots << first | slots >> 1 >> (LAST_SLOT - first)
 }
 
 #[inline(always)]
@@ -151,7 +164,10 @@ pub fn drain<const OUTSIDE: bool>(
     // SAFETY: as above.
     let hold = unsafe { (*connection).hold };
     let ready = locked(connection, |halves| crate::maps::half(halves, direction).ready);
-    let slot = turn(&half.walk, hold, direction, ready);
+    half.slot = turn(&half.walk, hold, direction, ready);
+    // Forgotten here, or the verifier follows all that comes for each of the slots.
+    forget();
+    let slot = half.slot;
     if slot == MAX_HELD_SLOTS {
         release(skb, connection, direction, hook, ready);
         return;
@@ -232,10 +248,9 @@ fn drained(half: &mut Half, held: &Held, emitter: &Emitter) {
 /// Gives a slot back. Under the lock.
 #[inline(always)]
 fn free(half: &mut Half, slot: u32) {
-    half.ready &= !(1 << (slot & (MAX_HELD_SLOTS - 1)));
-    if half.ready == 0 && half.storing == 0 {
-        half.used = 0;
-    }
+    let others = !(1 << (slot & LAST_SLOT));
+    half.ready &= others;
+    half.taken &= others;
 }
 
 /// Steps in one run of `drain`.
@@ -329,8 +344,10 @@ pub fn adopt_handshake(connection: &mut Connection, name: u64, start: u32) {
             count(Loss::NoMemory);
             break;
         }
+        connection.adopted = 1;
         let [ingress, _] = &mut connection.halves;
         ingress.ready |= 1 << part;
+        ingress.taken |= 1 << part;
         ingress.used = part + 1;
     }
 }

@@ -115,11 +115,15 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
         Err(Refusal::NotTcp) => return,
         Err(Refusal::Unreadable) => return count(Loss::UnreadableSegment),
     };
-    // Data that came with the handshake goes before the answer to it. Nothing else leaves something ready for
-    // another hook, so the unlocked look is enough.
-    // SAFETY: as above.
-    let crossing = matches!(direction, Direction::Egress) && unsafe { (*connection).halves[0].ready } != 0;
-    if crossing && claim(connection, Direction::Ingress) {
+    // Data that came with the handshake goes before the answer to it. Once: what else waits on ingress, behind a
+    // hole, is no business of this hook, and looking for it again and again would use up all tail calls.
+    // SAFETY: as above; the claim makes it this run's alone.
+    if matches!(direction, Direction::Egress)
+        && unsafe { (*connection).adopted } != 0
+        && claim(connection, Direction::Ingress)
+    {
+        // SAFETY: as above.
+        unsafe { (*connection).adopted = 0 };
         go_on(skb, Direction::Egress, Next::Cross);
         unclaim(connection, Direction::Ingress);
     }
@@ -303,7 +307,7 @@ pub fn pass<B: Bytes, const MOST: u32>(
 /// What a step knew must be forgotten: otherwise the compiler threads the ways through several steps into one
 /// another, and the verifier has to follow each of their combinations.
 #[inline(always)]
-fn forget() {
+pub fn forget() {
     // SAFETY: no instruction at all.
     unsafe { core::arch::asm!("") };
 }

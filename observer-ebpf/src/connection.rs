@@ -32,10 +32,11 @@ pub struct Half {
     pub at_hand: AtHand,
     /// Slots whose segments are stored and wait to be walked. Under the lock.
     pub ready: u64,
-    /// Next free slot; back to 0 when nothing waits. Under the lock.
+    /// Slots that are given out: stored, or about to be. Under the lock.
+    pub taken: u64,
+    /// The slot after the one that was given out last; they go round. Under the lock.
     pub used: u32,
-    /// Segments that have their slots but are not stored yet. Under the lock.
-    pub storing: u16,
+    pub unused: u16,
     /// 1: a program run is walking this direction; another one must hand its segment over. Under the lock.
     pub busy: u8,
     /// 1: the end of this direction has been told.
@@ -47,7 +48,8 @@ pub struct Half {
     /// What the last step found. In memory, because the verifier then knows nothing of it, and so follows what is
     /// done with it once instead of once for every way that led to it.
     pub tell: Tell,
-    pub reserved: u32,
+    /// The slot whose turn it is. In memory for the same reason.
+    pub slot: u32,
 }
 
 pub mod announced {
@@ -72,12 +74,14 @@ pub struct Connection {
     pub announced: u8,
     /// 1: the kernel tells the state changes of this socket, so its end needs no guessing.
     pub watched: u8,
-    pub reserved: [u8; 5],
+    /// 1: data that came with the handshake waits, and has to be walked before the first answer to it.
+    pub adopted: u8,
+    pub reserved: [u8; 4],
     pub halves: [Half; 2],
 }
 
-const _: () = assert!(size_of::<Half>() == 152);
-const _: () = assert!(size_of::<Connection>() == 336);
+const _: () = assert!(size_of::<Half>() == 160);
+const _: () = assert!(size_of::<Connection>() == 352);
 
 /// A segment is held in slots of this many bytes.
 pub const HELD_BYTES: usize = 4096;

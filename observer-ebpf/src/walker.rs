@@ -9,8 +9,10 @@
 //! order it comes; only one that begins behind `next` has to wait until the hole before it is filled. The caller
 //! sees to that.
 
+mod beginning;
 pub mod head;
 mod opening;
+mod search;
 pub mod slice;
 #[cfg(test)]
 mod tests;
@@ -20,10 +22,12 @@ use crate::record::{
     ACK, CONTINUATION, DATA, DataCount, Direction, END_HEADERS, END_STREAM, GOAWAY, HEADERS,
     MAX_HEADER_BLOCK, MAX_PIECE, PUSH_PROMISE, Protocol, RST_STREAM, SETTINGS, delivered_length,
 };
+use beginning::{before_frames, open};
 use head::{HEAD, Head};
-use opening::{Opening, judge, preface_byte};
+use search::{landed, search};
 
 pub use opening::PREFACE;
+pub use search::{MAX_ATTEMPTS, MAX_SCAN};
 
 /// Bytes of one direction, in order, as far as they are at hand.
 pub trait Source {
@@ -202,25 +206,10 @@ impl Shared {
     }
 }
 
-/// In vain searched segments, after which a joined connection that shows no sign of HTTP/2 is given up. A busy
-/// HTTP/2 connection starts a segment at a frame boundary much more often than once in so many; and among the
-/// [`MAX_SCAN`] bytes of each, 16 heads of 16 KiB frames are to be expected.
-pub const MAX_ATTEMPTS: u16 = 1024;
-/// Bytes of a segment at which a frame is looked for, besides its first. Writers of calls begin segments with frames;
-/// where a long body streams on, heads fall anywhere: with frames of 16 KiB one in 64 falls here, whatever the size
-/// of the segments. A load of nine bytes each is what this costs, only while searching.
-pub const MAX_SCAN: u32 = 256;
-/// Longest DATA frame to begin a trial inside of a segment: one in a million random heads passes for DATA, and the
-/// longer it claims to be, the longer it takes to see that it was none.
-const MAX_SCANNED_DATA: u32 = 1 << 18;
-/// A joined connection whose segments begin like TLS or HTTP/1 is given up after fewer.
-const MAX_ATTEMPTS_NAMED: u16 = 8;
 /// DATA of one stream is told at least this often, in bytes and in time, so that counters of long streams move.
 const MAX_DATA_UNTOLD: u32 = 1 << 20;
 const MAX_DATA_AGE: u64 = 1_000_000_000;
 const HEAD_LENGTH: u32 = 9;
-/// Longest PROXY line (its specification, section 2.1).
-const MAX_PROXY_LINE: u8 = 107;
 
 impl Walk {
     /// A direction that is seen from its first byte.
@@ -502,133 +491,6 @@ fn payload(walk: &mut Walk, at: u32, left: u32) -> Tell {
     }
 }
 
-/// SEARCH and TRIAL: the stream was joined in the middle, or the place was lost.
-#[inline(always)]
-fn search<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, left: u32) -> Tell {
-    let searching = walk.phase == phase::SEARCH;
-    if searching && at > 0 {
-        // Every segment is looked at in another part, in no order: sizes of segments and of frames may conspire.
-        let mixed = u32::from(walk.attempts).wrapping_mul(0x9e37_79b1);
-        let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b) >> 16;
-        let begin = mixed % ((source.length() - 1) / MAX_SCAN + 1) * MAX_SCAN;
-        if at < begin {
-            walk.next = source.start().wrapping_add(begin);
-            return Tell::NOTHING;
-        }
-        if at >= begin + MAX_SCAN {
-            return failed(walk, shared, source);
-        }
-    }
-    // A cut head inside a trial is not worth remembering: the next segment is as good a start.
-    let head = if left >= HEAD_LENGTH {
-        source.load::<HEAD>(at)
-    } else {
-        None
-    };
-    let head = match head {
-        Some(bytes) => Head::decode(bytes),
-        None => return failed(walk, shared, source),
-    };
-    let too_long = searching && at > 0 && head.frame_type == DATA && head.length > MAX_SCANNED_DATA;
-    if too_long || !head.plausible() {
-        if searching {
-            walk.next = walk.next.wrapping_add(1);
-            return Tell::NOTHING;
-        }
-        return failed(walk, shared, source);
-    }
-    if searching {
-        walk.phase = phase::TRIAL;
-        walk.inside = u8::from(at != 0);
-        walk.trial = walk.next;
-        walk.score = 0;
-        walk.control = 0;
-    }
-    walk.held = 0;
-    walk.score = walk.score.saturating_add(1);
-    if head.frame_type != DATA {
-        walk.control = walk.control.saturating_add(1);
-    }
-    if walk.convinced(*shared) {
-        return believe(walk, shared, source);
-    }
-    walk.next = walk.next.wrapping_add(HEAD_LENGTH).wrapping_add(head.length);
-    Tell::NOTHING
-}
-
-/// A frame of the trial ends where the segment ends.
-#[inline(always)]
-fn landed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
-    if walk.held != 0 {
-        return Tell::DONE;
-    }
-    walk.held = 1;
-    walk.score = walk.score.saturating_add(1);
-    if walk.convinced(*shared) {
-        believe(walk, shared, source)
-    } else {
-        Tell::DONE
-    }
-}
-
-/// The trial has convinced: back to where it began, if that is still at hand, and tell from there.
-#[inline(always)]
-fn believe<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
-    walk.phase = phase::HEAD;
-    walk.held = 0;
-    walk.found = 1;
-    walk.attempts = 0;
-    if walk.trial.wrapping_sub(source.start()) < source.length() {
-        walk.next = walk.trial;
-    }
-    if shared.is_http2() {
-        return Tell::NOTHING;
-    }
-    shared.protocol = Protocol::Http2 as u8;
-    Tell::PROTOCOL
-}
-
-#[inline(always)]
-fn failed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
-    let from_start = walk.phase == phase::SEARCH;
-    walk.lose(source.end());
-    walk.attempts = walk.attempts.saturating_add(1);
-    if shared.is_http2() {
-        return Tell::DONE;
-    }
-    // What a segment of an old connection begins with is a hint at best; it names the connection when it is
-    // given up.
-    let mut protocol = Protocol::Other;
-    if from_start
-        && source.length() >= HEAD_LENGTH
-        && let Some(bytes) = source.load::<HEAD>(0)
-    {
-        protocol = hint(bytes);
-    }
-    let limit = if protocol as u8 == Protocol::Other as u8 {
-        MAX_ATTEMPTS
-    } else {
-        MAX_ATTEMPTS_NAMED
-    };
-    if walk.attempts >= limit {
-        settle(walk, shared, protocol, source)
-    } else {
-        Tell::DONE
-    }
-}
-
-/// The protocol whose segments begin like this.
-#[inline(always)]
-fn hint(bytes: [u8; HEAD]) -> Protocol {
-    if let [0x14..=0x17, 3, 0..=4, ..] = bytes {
-        return Protocol::Tls;
-    }
-    match judge(bytes, HEAD_LENGTH) {
-        Opening::Http1Request | Opening::Http1Response => Protocol::Http1,
-        _ => Protocol::Other,
-    }
-}
-
 /// The connection is not HTTP/2, for good.
 #[inline(always)]
 fn settle<S: Source>(walk: &mut Walk, shared: &mut Shared, protocol: Protocol, source: &S) -> Tell {
@@ -640,145 +502,4 @@ fn settle<S: Source>(walk: &mut Walk, shared: &mut Shared, protocol: Protocol, s
         shared.protocol = protocol as u8;
     }
     Tell::PROTOCOL
-}
-
-/// The phases between the first nine bytes of a connection and its first frame: byte by byte, for they are rare
-/// and short.
-#[inline(always)]
-fn before_frames<S: Source>(
-    walk: &mut Walk,
-    shared: &mut Shared,
-    direction: Direction,
-    source: &S,
-    at: u32,
-) -> Tell {
-    let Some([byte]) = source.load::<1>(at) else {
-        return settle(walk, shared, Protocol::Other, source);
-    };
-    walk.next = walk.next.wrapping_add(1);
-    match walk.phase {
-        phase::PREFACE => preface(walk, shared, direction, source, byte),
-        phase::PROXY_LINE => {
-            walk.held += 1;
-            if byte == b'\n' {
-                walk.held = 0;
-                walk.phase = phase::OPENING;
-            } else if walk.held > MAX_PROXY_LINE {
-                return settle(walk, shared, Protocol::Other, source);
-            }
-            Tell::NOTHING
-        }
-        phase::PROXY_BINARY => {
-            walk.held += 1;
-            // Bytes 14 and 15 of the head are the length of what follows it.
-            walk.length = (walk.length << 8 | u32::from(byte)) & 0xffff;
-            if walk.held == 16 {
-                walk.held = 0;
-                walk.phase = phase::OPENING;
-                walk.next = walk.next.wrapping_add(walk.length);
-            }
-            Tell::NOTHING
-        }
-        phase::STATUS => {
-            // "101" at 9 to 11 of "HTTP/1.1 101 Switching Protocols".
-            let expected = if walk.held == 10 { b'0' } else { b'1' };
-            if byte != expected {
-                return settle(walk, shared, Protocol::Http1, source);
-            }
-            walk.held += 1;
-            if walk.held == 12 {
-                walk.held = 0;
-                walk.phase = phase::UPGRADE;
-            }
-            Tell::NOTHING
-        }
-        _ => {
-            let expected = if walk.held & 1 == 0 { b'\r' } else { b'\n' };
-            walk.held = match byte {
-                b if b == expected => walk.held + 1,
-                b'\r' => 1,
-                _ => 0,
-            };
-            if walk.held < 4 {
-                return Tell::NOTHING;
-            }
-            walk.held = 0;
-            walk.phase = phase::HEAD;
-            Tell {
-                what: What::Reopen,
-                ..Tell::NOTHING
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn preface<S: Source>(
-    walk: &mut Walk,
-    shared: &mut Shared,
-    direction: Direction,
-    source: &S,
-    byte: u8,
-) -> Tell {
-    if byte != preface_byte(u32::from(walk.held)) {
-        return settle(walk, shared, Protocol::Other, source);
-    }
-    walk.held += 1;
-    if (walk.held as usize) < PREFACE.len() {
-        return Tell::NOTHING;
-    }
-    walk.held = 0;
-    walk.phase = phase::HEAD;
-    shared.protocol = Protocol::Http2 as u8;
-    shared.requests = direction as u8 + 1;
-    Tell::PROTOCOL
-}
-
-#[inline(always)]
-fn open<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, left: u32) -> Tell {
-    let (bytes, taken) = match take_head(walk, source, at, left) {
-        Some(taken) => taken,
-        None if walk.held >= 4 => (walk.head, 0),
-        None => return Tell::NOTHING,
-    };
-    let held = if taken == 0 {
-        u32::from(walk.held)
-    } else {
-        HEAD_LENGTH
-    };
-    let opening = judge(bytes, held);
-    if opening == Opening::Incomplete || (opening == Opening::Http1Response && held < HEAD_LENGTH) {
-        return Tell::NOTHING;
-    }
-    if opening == Opening::Settings {
-        // A server that speaks first: the nine bytes are a frame head, which is taken again.
-        walk.phase = phase::HEAD;
-        return Tell::NOTHING;
-    }
-    walk.next = walk.next.wrapping_add(taken);
-    walk.length = 0;
-    // All that goes on from here has been told by nine bytes.
-    walk.held = HEAD_LENGTH as u8;
-    walk.phase = match opening {
-        Opening::Preface => phase::PREFACE,
-        Opening::ProxyLine => phase::PROXY_LINE,
-        Opening::ProxyBinary => phase::PROXY_BINARY,
-        Opening::Http1Response if shared.protocol == Protocol::Http1 as u8 => phase::STATUS,
-        Opening::Http1Request if !shared.is_http2() => {
-            walk.next = source.end();
-            // An upgrade opens this direction anew.
-            walk.held = 0;
-            walk.phase = phase::IGNORE;
-            shared.protocol = Protocol::Http1 as u8;
-            return Tell::PROTOCOL;
-        }
-        _ if shared.is_http2() => {
-            walk.lose(source.end());
-            return Tell::gap(Loss::ImplausibleFrame);
-        }
-        Opening::Tls => return settle(walk, shared, Protocol::Tls, source),
-        Opening::Http1Response => return settle(walk, shared, Protocol::Http1, source),
-        _ => return settle(walk, shared, Protocol::Other, source),
-    };
-    Tell::NOTHING
 }

@@ -7,6 +7,7 @@ pub mod document;
 pub mod effective;
 pub mod environment;
 pub mod mistake;
+pub mod reader;
 pub mod resolve;
 pub mod setting;
 pub mod structured;
@@ -19,10 +20,10 @@ use std::time::Duration;
 
 pub use mistake::Mistakes;
 pub use resolve::{Said, resolve};
-pub use structured::{DatabasePorts, ServiceRule, Structured};
+pub use structured::{DatabasePorts, Structured};
 pub use table::{Kubernetes, LogFormat};
 
-use crate::metrics;
+use crate::{endpoint, metrics, pipeline};
 
 /// Everything that is in effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +38,9 @@ pub struct Config {
     pub max_series: usize,
     pub series_idle: Duration,
     pub call_idle: Duration,
-    pub ring_bytes: u64,
-    pub drain_interval: Duration,
+    pub ring_bytes: u32,
+    pub max_connections: usize,
+    pub gauge_interval: Duration,
     /// `None`: find it.
     pub cgroup: Option<PathBuf>,
     pub kubernetes: Kubernetes,
@@ -59,9 +61,10 @@ impl Default for Config {
             max_methods: metrics::settings::DEFAULT_MAX_METHODS,
             max_series: metrics::settings::DEFAULT_MAX_SERIES,
             series_idle: metrics::settings::DEFAULT_SERIES_IDLE,
-            call_idle: Duration::from_hours(1),
-            ring_bytes: 16 << 20,
-            drain_interval: Duration::from_millis(50),
+            call_idle: pipeline::DEFAULT_CALL_IDLE,
+            ring_bytes: 8 << 20,
+            max_connections: pipeline::DEFAULT_MAX_CONNECTIONS,
+            gauge_interval: Duration::from_secs(5),
             cgroup: None,
             kubernetes: Kubernetes::Auto,
             node_name: None,
@@ -71,6 +74,19 @@ impl Default for Config {
 }
 
 impl Config {
+    pub fn endpoint_settings(&self) -> endpoint::Settings {
+        let Self {
+            listen,
+            metrics,
+            web_config,
+            ..
+        } = self;
+        let mut settings = endpoint::Settings::new(*listen);
+        settings.metrics = *metrics;
+        settings.web_config.clone_from(web_config);
+        settings
+    }
+
     pub fn metrics_settings(&self) -> metrics::Settings {
         metrics::Settings {
             buckets: self.structured.buckets.clone(),

@@ -1,8 +1,8 @@
 //! `observer run`: puts the parts together, and takes them apart when it is told to stop.
 
 use std::io;
-use std::process::ExitCode;
 use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,15 @@ use crate::attribution::roster::Roster;
 use crate::attribution::{self, Attribution};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::endpoint::{self, Endpoint, Health};
+use crate::endpoint::{Endpoint, Health};
 use crate::gauge::database::Ports;
 use crate::gauge::{Collector, Gauges};
+use crate::logs;
 use crate::metrics;
 use crate::pipeline::drive::Drive;
 use crate::pipeline::{self, Pipeline};
 use crate::probe::{self, OBJECT, Probe, Root};
-
-/// Between two passes over the services' gauges: shorter than any usual scrape interval, and a pass over 110 pods
-/// takes a few milliseconds.
-const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
+use crate::service_manager::ServiceManager;
 
 /// After the loop has ended, how long a last scrape is waited for. Together with the rest this stays below the
 /// 5 s in which the process promises to end.
@@ -32,15 +30,25 @@ const LAST_SCRAPE: Duration = Duration::from_secs(3);
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(config.log_level).init();
     let (stop, told) = UnixStream::pair().context("cannot make a socket pair for signals")?;
     for signal in [SIGTERM, SIGINT] {
         let target = told.try_clone().context("cannot duplicate a descriptor")?;
         signal_hook::low_level::pipe::register(signal, target).context("cannot register for signals")?;
     }
-    let health = Arc::new(Health::new(Arc::new(SystemClock)));
     let (recorder, registry) = metrics::new(config.metrics_settings());
-    let endpoint = Endpoint::start(endpoint_settings(config), Arc::clone(&registry), Arc::clone(&health))?;
+    logs::start(
+        config.log_format,
+        config.log_level,
+        Arc::new(SystemClock),
+        Arc::clone(&registry),
+    )?;
+    let manager = Arc::new(service_manager());
+    let health = Arc::new(Health::new(Arc::new(SystemClock)));
+    let endpoint = Endpoint::start(
+        config.endpoint_settings(),
+        Arc::clone(&registry),
+        Arc::clone(&health),
+    )?;
 
     let root = Root::find(config.cgroup.as_deref())?;
     if !root.whole {
@@ -49,7 +57,9 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
             "this is not the root of the cgroup hierarchy: only what is below it is seen"
         );
     }
-    let options = probe::Options { ring_bytes: u32::try_from(config.ring_bytes).unwrap_or(u32::MAX) };
+    let options = probe::Options {
+        ring_bytes: config.ring_bytes,
+    };
     let begun = Instant::now();
     let (probe, ring) = Probe::attach(OBJECT, &root, options)?;
     tracing::info!(milliseconds = begun.elapsed().as_millis(), cgroup = ?root.path, "programs attached");
@@ -57,20 +67,22 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let who = attribution_settings(config);
     let catalog = Arc::<RwLock<Catalog>>::default();
     let roster = Arc::<Mutex<Roster>>::default();
-    let naming = Attribution::start(
-        who.clone(),
-        Arc::clone(&catalog),
-        Arc::clone(&roster),
-    )
-    .context("cannot start the attribution thread")?;
+    let naming = Attribution::start(who.clone(), Arc::clone(&catalog), Arc::clone(&roster))
+        .context("cannot start the attribution thread")?;
     let collector = Collector::new(who, database_ports(config), catalog, roster);
-    let gauges = Gauges::start(collector, GAUGE_INTERVAL, registry.collection())
+    let gauges = Gauges::start(collector, config.gauge_interval, registry.collection())
         .context("cannot start the thread of the gauges")?;
 
     let pipeline = Pipeline::new(recorder, naming, pipeline_settings(config));
+    let watched = Arc::clone(&health);
     let drive = Drive::new(probe, ring, pipeline, health, stop.try_clone()?)?;
     tracing::info!(address = %endpoint.address(), "serving");
+    tell(manager.ready());
+    manager
+        .keep_alive(move || watched.is_live())
+        .context("cannot start the watchdog thread")?;
     let stopped = drive.run()?;
+    tell(manager.stopping());
     tracing::info!("programs detached; everything captured is counted");
     await_last_scrape(&registry, &stop)?;
     drop((stopped, gauges));
@@ -78,14 +90,11 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn endpoint_settings(config: &Config) -> endpoint::Settings {
-    let mut settings = endpoint::Settings::new(config.listen);
-    settings.metrics = config.metrics;
-    settings
-}
-
 fn pipeline_settings(config: &Config) -> pipeline::Settings {
-    pipeline::Settings { call_idle: config.call_idle, ..pipeline::Settings::default() }
+    pipeline::Settings {
+        call_idle: config.call_idle,
+        max_connections: config.max_connections,
+    }
 }
 
 fn attribution_settings(config: &Config) -> attribution::Settings {
@@ -101,8 +110,25 @@ fn host_name() -> String {
 
 fn database_ports(config: &Config) -> Ports {
     Ports::new(config.structured.database_ports.iter().flat_map(|database| {
-        database.ports.iter().map(|port| (*port, database.database.clone()))
+        database
+            .ports
+            .iter()
+            .map(|port| (*port, database.database.clone()))
     }))
+}
+
+/// systemd's, or nobody's.
+fn service_manager() -> ServiceManager {
+    ServiceManager::from_environment(|name| std::env::var_os(name)).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the service manager cannot be told anything");
+        ServiceManager::default()
+    })
+}
+
+fn tell(told: io::Result<()>) {
+    if let Err(error) = told {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
 }
 
 /// Waits until somebody has scraped what was counted last, but no longer than [`LAST_SCRAPE`] or a second signal.

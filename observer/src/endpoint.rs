@@ -2,19 +2,25 @@
 //!
 //! HTTP/1.1 by hyper, alone, on a single-threaded tokio runtime: four routes need no router, and scrapers need no
 //! HTTP/2. Everything is bounded: connections and unread answers by [`seats`], time by [`stall`], rendering by
-//! [`scrape`]. Nobody who reads slowly or not at all holds up another, or the pipeline.
+//! [`scrape`], passwords by [`auth`]. Nobody who reads slowly or not at all holds up another, or the pipeline.
 //!
 //! Boundary: reads the registry and the health, and decides nothing about them.
 
+pub mod access;
+pub mod auth;
 pub mod health;
 pub mod negotiation;
+pub mod rate_limit;
 pub mod route;
 pub mod scrape;
 pub mod seats;
 pub mod server;
 pub mod stall;
+pub mod tls;
+pub mod web_config;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -32,6 +38,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whether `/metrics` is there.
     pub metrics: bool,
+    /// TLS and users.
+    pub web_config: Option<PathBuf>,
     pub limits: Limits,
 }
 
@@ -40,6 +48,7 @@ impl Settings {
         Self {
             listen,
             metrics: true,
+            web_config: None,
             limits: Limits::default(),
         }
     }
@@ -61,6 +70,8 @@ pub struct Limits {
     pub response: Duration,
     /// For a TLS handshake.
     pub handshake: Duration,
+    /// Between two looks at the files of the web configuration.
+    pub reload: Duration,
 }
 
 impl Default for Limits {
@@ -72,6 +83,7 @@ impl Default for Limits {
             request: Duration::from_secs(20),
             response: Duration::from_secs(30),
             handshake: Duration::from_secs(10),
+            reload: Duration::from_secs(1),
         }
     }
 }
@@ -88,6 +100,7 @@ impl Endpoint {
     /// Binds (so that a port in use is told at once) and serves.
     pub fn start(settings: Settings, registry: Arc<Registry>, health: Arc<Health>) -> anyhow::Result<Self> {
         let listen = settings.listen;
+        let server = server::Server::new(settings, registry, health)?;
         let listener = TcpListener::bind(listen)
             .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
         listener
@@ -105,7 +118,7 @@ impl Endpoint {
             .build()
             .context("cannot start the endpoint's event loop")?;
         let (stop, stopped) = watch::channel(false);
-        let server = server::Server::new(settings, registry, health);
+
         let thread = std::thread::Builder::new()
             .name("endpoint".into())
             .spawn(move || runtime.block_on(server.serve(listener, stopped)))

@@ -17,11 +17,15 @@ pub mod attribution;
 pub mod clock;
 pub mod config;
 pub mod endpoint;
+pub mod logs;
 pub mod metrics;
+pub mod service_manager;
 
 pub mod gauge;
 
 pub mod pipeline;
+
+pub mod preflight;
 
 pub mod daemon;
 
@@ -33,8 +37,12 @@ use anyhow::bail;
 
 use config::Config;
 
-pub fn check(_config: &Config, _json: bool) -> anyhow::Result<ExitCode> {
-    bail!("`observer check` is not built yet")
+/// Says what this machine allows; fails when the observer cannot run on it.
+pub fn check(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let facts = preflight::Facts::gather(config.cgroup.as_deref(), !probe::OBJECT.is_empty());
+    let report = preflight::judge(&facts);
+    print!("{}", if json { report.json() } else { report.to_string() });
+    Ok(ExitCode::from(u8::from(report.grade() == preflight::Grade::Fatal)))
 }
 
 pub fn top(_config: &Config, _url: Option<&str>) -> anyhow::Result<ExitCode> {

@@ -1,5 +1,6 @@
 //! The command line: each subcommand is one call.
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use observer::config::args::{self, Act, Page};
@@ -23,24 +24,23 @@ fn perform(act: Act) -> anyhow::Result<ExitCode> {
         Act::Check { flags, json } => observer::check(&settled(flags)?.0, json),
         Act::Replay { flags, file, format } => observer::replay::run(&settled(flags)?.0, &file, format),
         Act::Top { flags, url } => observer::top(&settled(flags)?.0, url.as_deref()),
-        Act::Config { flags } => {
-            print!("{}", settled(flags)?.1);
-            Ok(ExitCode::SUCCESS)
-        }
+        Act::Config { flags } => print(&settled(flags)?.1.to_string()),
         Act::Completions { shell } => {
             args::completions(shell);
             Ok(ExitCode::SUCCESS)
         }
-        Act::Docs { page } => {
-            print!(
-                "{}",
-                match page {
-                    Page::Metrics => metrics::document::document(),
-                    Page::Configuration => config::document::document(),
-                }
-            );
-            Ok(ExitCode::SUCCESS)
-        }
+        Act::Docs { page } => print(&match page {
+            Page::Metrics => metrics::document::document(),
+            Page::Configuration => config::document::document(),
+        }),
+    }
+}
+
+/// To standard output; a reader that had enough (`| head`) is no failure.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 

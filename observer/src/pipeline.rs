@@ -157,7 +157,9 @@ impl<N: Naming> Pipeline<N> {
 
     /// A connection that waited for its name has it; one that has ended meanwhile can go now.
     fn named(&mut self, cookie: u64, attributed: Attributed) {
-        let Some(connection) = self.connections.get_mut(&cookie) else { return };
+        let Some(connection) = self.connections.get_mut(&cookie) else {
+            return;
+        };
         connection.named(attributed, &mut self.recorder);
         if connection.is_over() {
             self.remove(cookie);

@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod object;
+pub mod privilege;
 mod ring;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use aya::programs::{
 use aya::{Ebpf, EbpfLoader};
 use observer_ebpf::connection::{Held, HeldKey};
 use observer_ebpf::loss::Loss;
+use privilege::{Capabilities, Capability};
 
 pub use cgroup::{CgroupError, Root};
 pub use object::OBJECT;
@@ -56,6 +58,8 @@ pub enum ProbeError {
     Version { found: u32, expected: u32 },
     #[error("the kernel object cannot be loaded: {0}")]
     Load(#[from] aya::EbpfError),
+    #[error("{} missing: {}", names(.0), advice(.0))]
+    Privilege(Vec<Capability>),
     #[error("the kernel object lacks {0}; it does not belong to this daemon")]
     Missing(&'static str),
     #[error("the kernel refuses program {name}: {source}")]
@@ -70,6 +74,20 @@ pub enum ProbeError {
     },
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+}
+
+fn names(missing: &[Capability]) -> String {
+    let names: Vec<&str> = missing.iter().map(|capability| capability.name()).collect();
+    format!("{} {}", names.join(" and "), if names.len() == 1 { "is" } else { "are" })
+}
+
+fn advice(missing: &[Capability]) -> String {
+    let purposes: Vec<&str> = missing.iter().map(|capability| capability.purpose()).collect();
+    format!(
+        "needed for {}; run as root, or give it to the container (securityContext.capabilities.add) or the unit \
+         (AmbientCapabilities)",
+        purposes.join(" and ")
+    )
 }
 
 /// What can be set before the programs are loaded.
@@ -105,6 +123,12 @@ impl Probe {
         if object.is_empty() {
             return Err(ProbeError::NoObject);
         }
+        let missing = Capabilities::effective().map(Capabilities::missing).unwrap_or_default();
+        if !missing.is_empty() {
+            return Err(ProbeError::Privilege(missing));
+        }
+        // Whether it was needed shows when maps are made.
+        let _ = privilege::unlock_memory();
         let wake_up_at = u64::from(options.ring_bytes / 2);
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("RECORDS", options.ring_bytes)
@@ -147,6 +171,15 @@ impl Probe {
                 let _ = self.held.remove(&key);
             }
         }
+    }
+
+    /// How many instructions the kernel followed to accept each program; kernels before 5.16 do not say. Its limit is
+    /// a million.
+    pub fn verified_instructions(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.ebpf
+            .iter()
+            .flat_map(Ebpf::programs)
+            .filter_map(|(name, program)| Some((name, program.info().ok()?.verified_instruction_count()?)))
     }
 
     /// How often each program ran and for how long, where the kernel counts it (`kernel.bpf_stats_enabled`).

@@ -56,7 +56,11 @@ impl Session {
     /// `payload` is what follows the head. [`Kind::Socket`] counts as a record, its payload is not looked at.
     pub fn on_record(&mut self, record: &Record, payload: &[u8], events: &mut Vec<CallEvent>) {
         let direction = Direction::from_raw(record.direction);
-        let lost = if is_numbered(record) { self.half(direction).sequence.step(record.sequence) } else { 0 };
+        let lost = if is_numbered(record) {
+            self.half(direction).sequence.step(record.sequence)
+        } else {
+            0
+        };
         if lost > 0 {
             self.losses.lost_records = self.losses.lost_records.saturating_add(lost);
             self.lose(direction);
@@ -361,5 +365,9 @@ impl Session {
 /// The end of the socket is told by whoever sees it, outside of the numbered records of a direction.
 fn is_numbered(record: &Record) -> bool {
     let closed = Kind::from_raw(record.kind) == Some(Kind::Closed);
-    !(closed && matches!(Close::from_raw(record.frame_type), Some(Close::Gone | Close::Released)))
+    !(closed
+        && matches!(
+            Close::from_raw(record.frame_type),
+            Some(Close::Gone | Close::Released)
+        ))
 }

@@ -1,5 +1,7 @@
 //! Harness for the live tests: guards, workloads, scrapes; and for the tests of decoding: an encoder and stories.
 
+pub mod capture;
+pub mod cgroup;
 pub mod namespace;
 pub mod observer;
 pub mod plain_http;

@@ -42,8 +42,12 @@ impl Observer {
         let daemon = prepare().map_err(|error| anyhow::anyhow!(error))?;
         // The port is free again when the listener is dropped; nothing else here asks for ports of this range.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let mut command: Vec<OsString> =
-            vec![daemon.into(), "run".into(), "--listen".into(), address.clone().into()];
+        let mut command: Vec<OsString> = vec![
+            daemon.into(),
+            "run".into(),
+            "--listen".into(),
+            address.clone().into(),
+        ];
         command.extend(arguments.iter().map(OsString::from));
         let process = Process::start(&command, &Place::default())?;
         let mut observer = Self { process, address };
@@ -53,12 +57,17 @@ impl Observer {
 
     fn await_ready(&mut self) -> Result<()> {
         let address = self.address.clone();
+        let process = &mut self.process;
         let ready = wait::until(ATTACHING, || match scrape::get(&address, "/health/ready") {
-            Ok((200, _)) => Ok(()),
+            Ok((200, _)) => Ok(true),
+            // One that has ended will never be ready.
+            _ if process.has_ended() => Ok(false),
             Ok((status, page)) => Err(format!("{status} {page}")),
             Err(error) => Err(error.to_string()),
         });
-        ready.with_context(|| self.process.report())
+        let ready = ready.with_context(|| self.process.report())?;
+        anyhow::ensure!(ready, "the observer did not start{}", self.process.report());
+        Ok(())
     }
 
     pub fn scrape(&self) -> Result<Scrape> {
@@ -82,14 +91,21 @@ impl Observer {
     pub fn losses(&self) -> Result<Vec<(String, f64)>> {
         let scrape = self.scrape()?;
         let lost = scrape.find("marty_observer_lost_total", &[]);
-        Ok(lost.filter(|s| s.value > 0.0).map(|s| (s.label("reason").to_owned(), s.value)).collect())
+        Ok(lost
+            .filter(|s| s.value > 0.0)
+            .map(|s| (s.label("reason").to_owned(), s.value))
+            .collect())
     }
 
     /// SIGTERM; the exit must be 0 and within the promised 5 s.
     pub fn stop(mut self) -> Result<()> {
         self.process.signal(Signal::TERM)?;
         let status = self.process.wait(Duration::from_secs(5))?;
-        anyhow::ensure!(status.success(), "the observer ended with {status}{}", self.process.report());
+        anyhow::ensure!(
+            status.success(),
+            "the observer ended with {status}{}",
+            self.process.report()
+        );
         Ok(())
     }
 }

@@ -102,6 +102,10 @@ impl Process {
         self.child.id()
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -2,6 +2,7 @@
 //! status, at the server's socket and at the client's, and nothing was lost on the way.
 
 use anyhow::{Result, ensure};
+use tests::cgroup::Cgroup;
 use tests::observer::{self, Observer};
 use tests::prerequisite::or_skip;
 use tests::process::Place;
@@ -13,20 +14,39 @@ use tests::workload::tally::Tally;
 
 /// One server, and every client's mixed plan against it.
 fn check(test: &str, language: Language) -> Result<()> {
-    let Some(program) = or_skip(test, language.prepare()) else { return Ok(()) };
-    let Some(_) = or_skip(test, observer::prepare()) else { return Ok(()) };
-    let observer = Observer::start(&[])?;
-    let mut server = program.server(&ServerOptions::default())?;
+    let Some(program) = or_skip(test, language.prepare()) else {
+        return Ok(());
+    };
+    let Some(_) = or_skip(test, observer::prepare()) else {
+        return Ok(());
+    };
+    let Some(cgroup) = or_skip(test, Cgroup::new()) else {
+        return Ok(());
+    };
+    let place = Place {
+        cgroup: Some(cgroup.path().to_owned()),
+        ..Place::default()
+    };
+    let observer = Observer::start(&["--cgroup-path", &cgroup.path().to_string_lossy()])?;
+    let mut server = program.server(&ServerOptions {
+        place: place.clone(),
+        ..ServerOptions::default()
+    })?;
     let mut made = Tally::new("all", "");
     for other in Language::ALL {
-        let Some(caller) = or_skip(test, other.prepare()) else { continue };
-        let mut client = caller.client(&server.address(), &Place::default())?;
+        let Some(caller) = or_skip(test, other.prepare()) else {
+            continue;
+        };
+        let mut client = caller.client(&server.address(), &place)?;
         made.add(&client.run(mixed())?);
         client.quit()?;
         let taken = server.tally_after(made.ended())?;
         observer.expect(Side::Server, &[], &taken)?;
         observer.expect(Side::Client, &[], &made)?;
-        println!("{other} calls {language}: {} calls so far, all right", made.ended());
+        println!(
+            "{other} calls {language}: {} calls so far, all right",
+            made.ended()
+        );
     }
     server.quit()?;
     let losses = observer.losses()?;

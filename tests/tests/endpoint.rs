@@ -2,9 +2,9 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use observer::clock::SystemClock;
@@ -13,6 +13,7 @@ use observer::metrics::collected::Measured;
 use observer::metrics::family::Group;
 use observer::metrics::own::{Carries, EndpointRefused};
 use observer::metrics::{self, End, Method, Recorder, Registry, ServiceLabels, Side, Status, catalogue};
+use proptest::prelude::*;
 use tests::plain_http::{Answer, ask, connect, get};
 
 struct Running {
@@ -403,6 +404,35 @@ fn value_of(line: &str) -> u64 {
         .next()
         .and_then(|value| value.parse().ok())
         .expect("a whole number")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    /// Whatever comes, the next one is served.
+    #[test]
+    fn any_bytes_at_all(bytes in request_like()) {
+        static RUNNING: LazyLock<Running> = LazyLock::new(|| Running::start(1, |_| {}));
+        let address = RUNNING.endpoint.address();
+        let mut stream = connect(address).expect("connect");
+        // The other side may have hung up in the middle of it.
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        prop_assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{:?}", &answer[..answer.len().min(80)]);
+        prop_assert_eq!(get(address, "/health/live", &[]).expect("an answer").status, 200);
+    }
+}
+
+/// Pieces of requests in any order, and noise.
+fn request_like() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        "(GET|HEAD|POST|PRI|OPTIONS) (/metrics|/health|\\*|/|http://x/metrics)( HTTP/1\\.[01])?\r\n".prop_map(String::into_bytes),
+        "(accept|accept-encoding|content-length|transfer-encoding|expect|connection|upgrade|host): ?(gzip|chunked|\\*/\\*;q=[0-9.]{1,4}|100-continue|-1|[0-9]{1,20}|h2c|close)\r\n".prop_map(String::into_bytes),
+        Just(b"\r\n".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..40),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
 #[test]

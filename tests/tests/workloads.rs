@@ -8,8 +8,8 @@ use tests::process::Place;
 use tests::workload::Language;
 use tests::workload::comparison::differences;
 use tests::workload::h2load::H2load;
-use tests::workload::peer::ServerOptions;
 use tests::workload::mixture::{ECHO, mixed};
+use tests::workload::peer::ServerOptions;
 use tests::workload::plan::{Kind, Step};
 
 /// One server, and every client's plan against it.

@@ -79,7 +79,6 @@ services:
   - service: orders
     label:
       app.kubernetes.io/name: orders
-      tier: backend
 ```
 ";
 

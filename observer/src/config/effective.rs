@@ -81,14 +81,27 @@ fn rules(rules: &[ServiceRule]) -> String {
         return " []".to_owned();
     }
     let mut out = String::new();
-    for ServiceRule { name, port, unit, process, command_line, cgroup, label } in rules {
+    for ServiceRule {
+        name,
+        port,
+        unit,
+        process,
+        command_line,
+        cgroup,
+        label,
+    } in rules
+    {
         // Writing to a String does not fail.
         let _ = write!(out, "\n  - service: {}", scalar(name));
         if let Some(port) = port {
             let _ = write!(out, "\n    port: {port}");
         }
-        let patterns =
-            [("unit", unit), ("process", process), ("command_line", command_line), ("cgroup", cgroup)];
+        let patterns = [
+            ("unit", unit),
+            ("process", process),
+            ("command_line", command_line),
+            ("cgroup", cgroup),
+        ];
         for (key, value) in patterns {
             if let Some(value) = value {
                 let _ = write!(out, "\n    {key}: {}", scalar(value));

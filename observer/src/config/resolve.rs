@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::effective::Effective;
 use super::mistake::{Mistakes, Place, unknown_key};
+use super::reader::Reader;
 use super::setting::{About, Setting};
-use super::structured::{self, Reader, Structured};
+use super::structured::{self, Structured};
 use super::yaml::{self, Node};
 use super::{Config, environment, table};
 
@@ -31,12 +32,24 @@ pub fn resolve(said: &Said) -> Result<(Config, Effective), Mistakes> {
         variables,
         file: HashMap::new(),
         path: PathBuf::new(),
+        lines: HashMap::new(),
         mistakes,
         effective: Effective::default(),
     };
     let root = sources.read_file();
     let structured = sources.structured(root.as_ref());
     let config = sources.config(structured);
+    let Sources {
+        path,
+        lines,
+        effective,
+        ..
+    } = &mut sources;
+    effective.structured(&config.structured, |key| {
+        lines
+            .get(key)
+            .map_or(Place::Default, |line| Place::file(path, *line, key))
+    });
     sources.mistakes.none().map(|()| (config, sources.effective))
 }
 
@@ -46,6 +59,8 @@ struct Sources<'a> {
     /// Key to value and line, of the settings that are one value.
     file: HashMap<String, (String, usize)>,
     path: PathBuf,
+    /// Where the keys of the file are.
+    lines: HashMap<String, usize>,
     mistakes: Mistakes,
     effective: Effective,
 }
@@ -112,18 +127,14 @@ impl Sources<'_> {
 
     fn structured(&mut self, root: Option<&Node>) -> Structured {
         let mut structured = Structured::default();
-        let Some(root) = root else {
-            self.effective.structured(&structured, |_| Place::Default);
-            return structured;
-        };
+        let Some(root) = root else { return structured };
         let mut reader = Reader {
             path: &self.path,
             mistakes: &mut self.mistakes,
         };
-        let mut lines = HashMap::new();
         for entry in reader.map(root, "") {
             let node = &entry.value;
-            lines.insert(entry.key.clone(), entry.line);
+            self.lines.insert(entry.key.clone(), entry.line);
             match entry.key.as_str() {
                 "buckets" => structured.buckets = reader.buckets(node).unwrap_or(structured.buckets),
                 "labels" => structured.labels = reader.labels(node, structured.labels),
@@ -143,12 +154,6 @@ impl Sources<'_> {
                 }
             }
         }
-        let path = &self.path;
-        self.effective.structured(&structured, |key| {
-            lines
-                .get(key)
-                .map_or(Place::Default, |line| Place::file(path, *line, key))
-        });
         structured
     }
 
@@ -166,7 +171,8 @@ impl Sources<'_> {
             series_idle: self.required(&table::SERIES_IDLE, default.series_idle),
             call_idle: self.required(&table::CALL_IDLE, default.call_idle),
             ring_bytes: self.required(&table::RING_BYTES, default.ring_bytes),
-            drain_interval: self.required(&table::DRAIN_INTERVAL, default.drain_interval),
+            max_connections: self.required(&table::MAX_CONNECTIONS, default.max_connections),
+            gauge_interval: self.required(&table::GAUGE_INTERVAL, default.gauge_interval),
             cgroup: self.optional(&table::CGROUP),
             kubernetes: self.required(&table::KUBERNETES, default.kubernetes),
             node_name: self.optional(&table::NODE_NAME),

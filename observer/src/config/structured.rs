@@ -1,6 +1,6 @@
 //! The settings with a structure, which are in the file only: `buckets`, `labels`, `services`, `database_ports`.
 
-use super::mistake::{Mistakes, Place, unknown_key};
+use super::reader::{Reader, joined};
 use super::setting;
 use super::yaml::{Entry, Node, Value};
 pub use crate::attribution::rule::ServiceRule;
@@ -25,8 +25,9 @@ pub const ABOUT: [(&str, &str); 4] = [
     (
         "services",
         "Rules that name services, first match first. Each has `service`, the name to give, and one or more conditions, \
-         all of which must hold: `port` (of the server's socket), `unit` (systemd), `process` (its name), `cgroup` (the \
-         path or a beginning of it), `label` (a mapping of pod labels).",
+         all of which must hold: `port` (that the service listens on), `unit` (systemd), `process` (its name), \
+         `command_line`, `cgroup` (the path), `label` (of the pod or container: names with their values). All but the port \
+         are patterns, in which `*` stands for anything.",
     ),
     (
         "database_ports",
@@ -75,104 +76,16 @@ fn known_databases() -> Vec<DatabasePorts> {
     for (port, name) in DEFAULT {
         match databases.iter_mut().find(|known| known.database == name) {
             Some(known) => known.ports.push(port),
-            None => databases.push(DatabasePorts { database: name.to_owned(), ports: vec![port] }),
+            None => databases.push(DatabasePorts {
+                database: name.to_owned(),
+                ports: vec![port],
+            }),
         }
     }
     databases
 }
 
-/// Reads nodes and collects what is wrong with them.
-#[derive(Debug)]
-pub struct Reader<'a> {
-    pub path: &'a std::path::Path,
-    pub mistakes: &'a mut Mistakes,
-}
-
 impl Reader<'_> {
-    pub fn wrong(&mut self, line: usize, key: &str, message: impl Into<String>) {
-        self.mistakes.add(Place::file(self.path, line, key), message);
-    }
-
-    /// The entries of a mapping whose keys are not known beforehand; a key twice is a mistake, and the first counts.
-    pub fn map<'n>(&mut self, node: &'n Node, key: &str) -> Vec<&'n Entry> {
-        let entries = match &node.value {
-            Value::Map(entries) => entries.as_slice(),
-            Value::Null => &[],
-            Value::Scalar(_) | Value::List(_) => {
-                self.wrong(node.line, key, format!("must be a mapping, not {}", node.kind()));
-                &[]
-            }
-        };
-        let mut unique: Vec<&Entry> = Vec::with_capacity(entries.len());
-        let mut seen = std::collections::HashMap::new();
-        for entry in entries {
-            match seen.insert(entry.key.as_str(), entry.line) {
-                None => unique.push(entry),
-                Some(line) => {
-                    self.wrong(
-                        entry.line,
-                        &joined(key, &entry.key),
-                        format!("is there already, in line {line}"),
-                    );
-                }
-            }
-        }
-        unique
-    }
-
-    /// The same where all keys are known; an unknown one is a mistake.
-    pub fn fields<'n>(&mut self, node: &'n Node, key: &str, known: &[&str]) -> Vec<&'n Entry> {
-        let mut entries = self.map(node, key);
-        entries.retain(|entry| {
-            let is_known = known.contains(&entry.key.as_str());
-            if !is_known {
-                let message = unknown_key(&entry.key, known.iter().copied());
-                self.wrong(entry.line, &joined(key, &entry.key), message);
-            }
-            is_known
-        });
-        entries
-    }
-
-    pub fn list<'n>(&mut self, node: &'n Node, key: &str, most: usize) -> &'n [Node] {
-        match &node.value {
-            Value::List(items) if items.len() <= most => items,
-            Value::List(items) => {
-                self.wrong(
-                    node.line,
-                    key,
-                    format!("{} entries are too many; at most {most}", items.len()),
-                );
-                &[]
-            }
-            Value::Null => &[],
-            Value::Scalar(_) | Value::Map(_) => {
-                self.wrong(node.line, key, format!("must be a list, not {}", node.kind()));
-                &[]
-            }
-        }
-    }
-
-    /// A single value, read by `parse`.
-    pub fn value<T>(
-        &mut self,
-        node: &Node,
-        key: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let Value::Scalar(text) = &node.value else {
-            self.wrong(
-                node.line,
-                key,
-                format!("must be a single value, not {}", node.kind()),
-            );
-            return None;
-        };
-        parse(text)
-            .map_err(|message| self.wrong(node.line, key, message))
-            .ok()
-    }
-
     pub fn buckets(&mut self, node: &Node) -> Option<Buckets> {
         let number = |text: &str| {
             text.parse::<f64>()
@@ -218,7 +131,15 @@ impl Reader<'_> {
     fn rule(&mut self, node: &Node, key: &str) -> ServiceRule {
         let mut rule = ServiceRule::default();
         let before = self.mistakes.len();
-        let known = ["service", "port", "unit", "process", "command_line", "cgroup", "label"];
+        let known = [
+            "service",
+            "port",
+            "unit",
+            "process",
+            "command_line",
+            "cgroup",
+            "label",
+        ];
         for entry in self.fields(node, key, &known) {
             let (key, value) = (joined(key, &entry.key), &entry.value);
             match entry.key.as_str() {
@@ -234,7 +155,15 @@ impl Reader<'_> {
         if self.mistakes.len() > before {
             return rule;
         }
-        let ServiceRule { name, port, unit, process, command_line, cgroup, label } = &rule;
+        let ServiceRule {
+            name,
+            port,
+            unit,
+            process,
+            command_line,
+            cgroup,
+            label,
+        } = &rule;
         if name.is_empty() {
             self.wrong(node.line, key, "has no `service`, the name to give");
         }
@@ -278,15 +207,6 @@ impl Reader<'_> {
             }
         }
         databases
-    }
-}
-
-/// `labels.pod`
-pub fn joined(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
     }
 }
 

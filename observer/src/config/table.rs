@@ -148,40 +148,51 @@ pub static CALL_IDLE: Setting<Duration> = Setting {
     about: About {
         name: "call-idle",
         value: "DURATION",
-        default: "1h",
+        default: "2h",
         help: "A call of which nothing was seen for this long is given up (status _unobserved)",
         reason: "Streams that wait for events are silent for long; a lost end must not stay in flight for ever.",
     },
     parse: |text| setting::duration(text, 10_000, 7 * 24 * HOUR),
 };
 
-pub static RING_BYTES: Setting<u64> = Setting {
+pub static RING_BYTES: Setting<u32> = Setting {
     about: About {
         name: "ring-bytes",
         value: "SIZE",
-        default: "16MiB",
+        default: "8MiB",
         help: "Buffer between the kernel and the daemon; a power of two",
-        reason: "About 150,000 records: a second of 35,000 calls, while the daemon is not scheduled.",
+        reason: "About 75,000 records: half a second of 35,000 calls a second, while the daemon is not scheduled.",
     },
     parse: |text| {
         let bytes = setting::size(text, 64 << 10, 1 << 30)?;
         if bytes.is_power_of_two() {
-            Ok(bytes)
+            Ok(u32::try_from(bytes).unwrap_or(u32::MAX))
         } else {
             Err(format!("`{text}` is not a power of two"))
         }
     },
 };
 
-pub static DRAIN_INTERVAL: Setting<Duration> = Setting {
+pub static MAX_CONNECTIONS: Setting<usize> = Setting {
     about: About {
-        name: "drain-interval",
-        value: "DURATION",
-        default: "50ms",
-        help: "How long records may wait in the kernel's buffer; a filling buffer is drained sooner",
-        reason: "A wake-up per record costs more than everything else; nobody scrapes more often.",
+        name: "max-connections",
+        value: "N",
+        default: "65536",
+        help: "Connections that decoding state is held for; above it the idle go first, and the loss is counted",
+        reason: "At 0.5 to 2 KiB each the larger part of the memory ceiling; more than a node's busy services open.",
     },
-    parse: |text| setting::duration(text, 1, 1000),
+    parse: |text| setting::count(text, 16, 1_000_000),
+};
+
+pub static GAUGE_INTERVAL: Setting<Duration> = Setting {
+    about: About {
+        name: "gauge-interval",
+        value: "DURATION",
+        default: "5s",
+        help: "Time between two passes over the CPU, memory and connections of services",
+        reason: "Shorter than the usual scrape intervals; a pass costs a few milliseconds.",
+    },
+    parse: |text| setting::duration(text, 1000, 300_000),
 };
 
 pub static CGROUP: Setting<PathBuf> = Setting {
@@ -256,7 +267,8 @@ pub static ALL: &[&About] = &[
     &SERIES_IDLE.about,
     &CALL_IDLE.about,
     &RING_BYTES.about,
-    &DRAIN_INTERVAL.about,
+    &MAX_CONNECTIONS.about,
+    &GAUGE_INTERVAL.about,
     &CGROUP.about,
     &KUBERNETES.about,
     &NODE_NAME.about,

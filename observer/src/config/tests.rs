@@ -1,3 +1,5 @@
+//! Settings from all their places at once, and every mistake with its place.
+
 use std::io::Write as _;
 
 use proptest::prelude::*;
@@ -104,7 +106,7 @@ fn flag_over_variable_over_file_over_default() {
 fn what_is_in_effect_can_be_a_file_again() {
     let file = File::new(
         "buckets: [0.5, 1]\nlabels: {pod: false}\ndatabase_ports: {redis: [], oracle: [1521]}\nservices:\n  - service: \"a: b\"\n    \
-         port: 1\n    label: {app.kubernetes.io/name: x}\n  - {service: c, unit: c.service, process: p, cgroup: /x}\n",
+         port: 1\n    label: {app.kubernetes.io/name: x}\n  - {service: c, unit: c.service, process: p, cgroup: /x, command_line: 'a * b'}\n",
     );
     let (config, effective) = resolve(&file.said(&[], &[])).expect("fine");
     assert_eq!(config.structured.services.len(), 2);
@@ -196,7 +198,7 @@ fn mistakes_of_rules() {
     mistakes(
         "services:\n  - service: a\n  - port: 1\n  - service: b\n    prot: 1\n  - {service: c, port: 70000}\n  - {service: \"\", unit: u}\n  - x\n  - {service: d, label: {a: }}\n",
         &[
-            "observer.yaml:2: services[0]: has no condition (port, unit, process, cgroup or label)",
+            "observer.yaml:2: services[0]: has no condition (port, unit, process, command_line, cgroup or label)",
             "observer.yaml:3: services[1]: has no `service`, the name to give",
             "observer.yaml:5: services[2].prot: unknown; the nearest known name is `port`",
             "observer.yaml:6: services[3].port: `70000` is not a port (1 to 65535)",

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -17,14 +17,17 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
-use super::Settings;
+use super::access::{Access, Policy};
+use super::auth::{Gate, Verdict};
 use super::health::{Health, Question};
 use super::negotiation;
 use super::route::{self, Route};
 use super::scrape::{Renderer, Variant};
 use super::seats::{Seat, Seats};
 use super::stall::{Stall, Unread};
+use super::{Limits, Settings};
 use crate::metrics::Registry;
 use crate::metrics::own::EndpointRefused;
 
@@ -46,6 +49,8 @@ struct Shared {
     settings: Settings,
     registry: Arc<Registry>,
     health: Arc<Health>,
+    access: Access,
+    gate: Gate,
     renderer: Renderer,
     connections: Arc<Seats>,
     unread: Arc<Seats>,
@@ -55,26 +60,36 @@ struct Shared {
 #[derive(Clone, Debug)]
 struct Connection {
     shared: Arc<Shared>,
+    /// In effect when the connection was made.
+    policy: Arc<Policy>,
     seat: Arc<Mutex<Seat>>,
     unread: Unread,
     displaced: Arc<Notify>,
 }
 
 impl Server {
-    pub fn new(settings: Settings, registry: Arc<Registry>, health: Arc<Health>) -> Self {
-        let connections = Seats::new(settings.limits.connections);
-        let unread = Seats::new(settings.limits.unread_scrapes);
-        let renderer = Renderer::default();
-        Self {
-            shared: Arc::new(Shared {
-                settings,
-                registry,
-                health,
-                renderer,
-                connections,
-                unread,
-            }),
-        }
+    /// Fails when the web configuration has a mistake.
+    pub fn new(settings: Settings, registry: Arc<Registry>, health: Arc<Health>) -> anyhow::Result<Self> {
+        let Limits {
+            connections,
+            unread_scrapes,
+            reload,
+            ..
+        } = settings.limits;
+        let access = Access::open(settings.web_config.clone(), reload, Arc::clone(&registry))?;
+        let shared = Shared {
+            settings,
+            registry,
+            health,
+            access,
+            gate: Gate::default(),
+            renderer: Renderer::default(),
+            connections: Seats::new(connections),
+            unread: Seats::new(unread_scrapes),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Until told to stop.
@@ -101,7 +116,7 @@ impl Server {
         }
         drop(listener);
         // What is not done by then is dropped with the set.
-        let _ = tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+        let _ = timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
     }
 }
 
@@ -116,19 +131,35 @@ async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, stop: watch::R
     shared.refused(EndpointRefused::Displaced, crowded);
     // Answers are written whole; waiting to fill segments only delays the last one.
     let _ = stream.set_nodelay(true);
+    let policy = shared.access.current();
     let connection = Connection {
         shared,
+        policy,
         seat: Arc::new(Mutex::new(seat)),
         unread: Unread::default(),
         displaced: Arc::clone(&displaced),
     };
     tokio::select! {
         () = displaced.notified() => {}
-        () = connection.speak(stream, stop) => {}
+        () = connection.serve(stream, stop) => {}
     }
 }
 
 impl Connection {
+    async fn serve(&self, stream: TcpStream, stop: watch::Receiver<bool>) {
+        let Some(tls) = &self.policy.tls else {
+            return self.speak(stream, stop).await;
+        };
+        match timeout(self.shared.settings.limits.handshake, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.speak(stream, stop).await,
+            Ok(Err(error)) => {
+                self.shared.refused(EndpointRefused::Tls, true);
+                tracing::debug!(%error, "a TLS handshake failed");
+            }
+            Err(_) => self.shared.refused(EndpointRefused::TimedOut, true),
+        }
+    }
+
     async fn speak<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, mut stop: watch::Receiver<bool>) {
         let stall = Stall::new(stream, self.shared.settings.limits, self.unread.clone());
         let service = service_fn(|request| {
@@ -154,6 +185,54 @@ impl Connection {
 
     async fn answer(&self, request: &Request<Incoming>) -> Response<Page> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner).refresh();
+        let policy = self.shared.access.current();
+        if !Arc::ptr_eq(&policy, &self.policy) && (policy.tls.is_some() || self.policy.tls.is_some()) {
+            // Made under other rules, perhaps with a certificate that is no longer good. Clients connect again when a
+            // connection that was kept open ends without an answer.
+            self.displaced.notify_one();
+            return std::future::pending().await;
+        }
+        let mut answer = match self.admit(&policy, request.headers()).await {
+            Ok(()) => self.page(request).await,
+            Err(refusal) => refusal,
+        };
+        for (name, value) in &policy.headers {
+            answer.headers_mut().insert(name, value.clone());
+        }
+        answer
+    }
+
+    /// Rate and password come before anything that depends on what is asked for.
+    async fn admit(&self, policy: &Policy, headers: &HeaderMap) -> Result<(), Response<Page>> {
+        if policy
+            .bucket
+            .as_ref()
+            .is_some_and(|bucket| !bucket.take(Instant::now()))
+        {
+            self.shared.refused(EndpointRefused::RateLimited, true);
+            return Err(text(StatusCode::TOO_MANY_REQUESTS, "too many requests\n"));
+        }
+        let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        match policy.users.judge(authorization, &self.shared.gate).await {
+            Verdict::Welcome => Ok(()),
+            Verdict::Wrong => {
+                self.shared.refused(EndpointRefused::Unauthorized, true);
+                let answer = text(StatusCode::UNAUTHORIZED, "wrong or no user name and password\n");
+                let realm = HeaderValue::from_static("Basic realm=\"marty-observer\"");
+                Err(with(answer, header::WWW_AUTHENTICATE, realm))
+            }
+            Verdict::Busy => {
+                self.shared.refused(EndpointRefused::Busy, true);
+                let answer = text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "too many passwords are being checked\n",
+                );
+                Err(with(answer, header::RETRY_AFTER, HeaderValue::from_static("1")))
+            }
+        }
+    }
+
+    async fn page(&self, request: &Request<Incoming>) -> Response<Page> {
         match route::resolve(request.method(), request.uri().path()) {
             Route::Metrics if !self.shared.settings.metrics => text(
                 StatusCode::NOT_FOUND,

@@ -157,4 +157,3 @@ fn refused() -> Vec<Step> {
     });
     all.chain(unheard).collect()
 }
-

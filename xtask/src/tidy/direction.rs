@@ -4,7 +4,7 @@
 use super::{Finding, Source};
 
 /// From left to right.
-const STAGES: [&str; 8] = [
+const STAGES: [&str; 9] = [
     "event",
     "stream",
     "http2",
@@ -12,6 +12,7 @@ const STAGES: [&str; 8] = [
     "rpc",
     "attribution",
     "metrics",
+    "gauge",
     "endpoint",
 ];
 
@@ -19,7 +20,13 @@ const STAGES: [&str; 8] = [
 const STRANGERS: [(&str, &str); 1] = [("hpack", "http2")];
 
 /// Who may join stages; no stage knows them.
-const COMPOSERS: [&str; 5] = ["session", "pipeline", "config", "main", "lib"];
+const COMPOSERS: [&str; 7] = ["session", "pipeline", "config", "daemon", "replay", "main", "lib"];
+
+/// What a stage takes from a composer all the same.
+const GRANTED: [(&str, &str); 1] = [
+    // The web configuration file is read by the reader of all configuration.
+    ("endpoint", "config"),
+];
 
 /// Modules that turn bytes into values: total and pure.
 const DECODING: [&str; 6] = ["event", "stream", "http2", "hpack", "rpc", "session"];
@@ -73,7 +80,7 @@ fn stage_complaint(module: &str, import: &str) -> Option<String> {
     if import == module {
         return None;
     }
-    if COMPOSERS.contains(&import) {
+    if COMPOSERS.contains(&import) && !GRANTED.contains(&(module, import)) {
         return Some(format!(
             "stage `{module}` imports `{import}`, which composes stages: turn it round"
         ));
@@ -98,7 +105,7 @@ fn joining_complaint(module: &str, import: &str, first: &mut Option<String>) -> 
     (first != import).then(|| {
         format!(
             "`{module}` joins the stages `{first}` and `{import}`: only {} may",
-            COMPOSERS[..3].join(", ")
+            COMPOSERS[..5].join(", ")
         )
     })
 }

@@ -1,3 +1,5 @@
+//! Pods and Services as they come, go and are looked up.
+
 use super::*;
 
 pub(crate) fn pod(uid: &str, name: &str, labels: &[(&str, &str)]) -> Pod {

@@ -1,3 +1,5 @@
+//! A pass over made-up cgroups and processes.
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

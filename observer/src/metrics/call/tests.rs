@@ -1,3 +1,5 @@
+//! Counting, ceilings and expiry of series.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Real cgroup paths of every runtime and driver, and arbitrary ones.
+
 use proptest::prelude::*;
 
 use super::*;
