@@ -121,7 +121,7 @@ pub fn records<R: Read>(
 ) -> (Packets, Option<Damage>) {
     let mut network = Network::default();
     let damage = loop {
-        match capture.next() {
+        match capture.packet() {
             Ok(Some(packet)) => network.packet(&packet, sink),
             Ok(None) => break None,
             Err(damage) => break Some(damage),

@@ -70,7 +70,40 @@ def pieces():
     write("frames", "padded", b"\1" + piece(1, 0x2C, 1, 9, 0, b"\2" + bytes(8)) + piece(5, 4, 1, 6, 0, bytes(6)))
 
 
+def captures():
+    """One call as pcap and as pcapng, raw IP, from the SYN on."""
+    literal = lambda fields: b"".join(b"\0" + b"".join(bytes([len(t)]) + t for t in field) for field in fields)
+    request = literal([(b":method", b"POST"), (b":path", b"/a.A/One"), (b"content-type", b"application/grpc")])
+    response = literal([(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"0")])
+    settings = frame(4, 0, 0, b"")
+    packets, sequences = [], [100, 200]
+
+    def segment(side, flags, payload=b""):
+        ports = (50051, 40000) if side else (40000, 50051)
+        tcp = struct.pack(">HHIIBBHHH", *ports, sequences[side], sequences[1 - side], 0x50, flags, 0, 0, 0) + payload
+        address = bytes([127, 0, 0, 1])
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, 6, 0) + address + address
+        sequences[side] += len(payload) + (flags & 3 != 0)
+        packets.append(ip + tcp)
+
+    segment(0, 2), segment(1, 0x12)
+    segment(0, 0x10, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+    segment(1, 0x10, settings)
+    segment(0, 0x18, frame(1, 4, 1, request) + frame(0, 1, 1, bytes(5)))
+    segment(1, 0x18, frame(1, 5, 1, response))
+    segment(0, 0x11), segment(1, 0x11)
+    pcap = struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+    ng = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28) + struct.pack("<IIHHII", 1, 20, 101, 0, 0, 20)
+    for at, packet in enumerate(packets):
+        pcap += struct.pack("<IIII", 1, at, len(packet), len(packet)) + packet
+        padded = packet + bytes(-len(packet) % 4)
+        ng += struct.pack("<IIIIIII", 6, 32 + len(padded), 0, 0, at, len(packet), len(packet)) + padded + struct.pack("<I", 32 + len(padded))
+    write("capture", "call.pcap", pcap)
+    write("capture", "call.pcapng", ng)
+
+
 header_blocks()
 connections()
 acts()
 pieces()
+captures()

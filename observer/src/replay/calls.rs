@@ -109,8 +109,9 @@ impl Open {
     fn tell(&mut self, events: &mut Vec<CallEvent>, report: &mut Report) {
         for event in events.drain(..) {
             let index = match event {
-                CallEvent::Started { method, .. } | CallEvent::Bytes { method, .. } => method,
-                CallEvent::Ended(Ended { method, .. }) => method,
+                CallEvent::Started { method, .. }
+                | CallEvent::Bytes { method, .. }
+                | CallEvent::Ended(Ended { method, .. }) => method,
             };
             let method = self.method(index, report);
             report.event(method, &event);

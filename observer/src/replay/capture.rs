@@ -126,7 +126,7 @@ impl<R: Read> Capture<R> {
     }
 
     /// The next packet; `None`: the file ends where it may end. After damage there is nothing more.
-    pub fn next(&mut self) -> Result<Option<Packet<'_>>, Damage> {
+    pub fn packet(&mut self) -> Result<Option<Packet<'_>>, Damage> {
         let found = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.input, &mut self.buffer)?,
             Format::Pcapng(pcapng) => pcapng.next(&mut self.input, &mut self.buffer)?,

@@ -337,7 +337,7 @@ impl Connection {
                     cookie,
                     direction,
                     walks,
-                    &self.shared,
+                    self.shared,
                     (&tell, source.bytes, time),
                     sink,
                 );

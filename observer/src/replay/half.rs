@@ -86,7 +86,7 @@ impl Half {
                 walk.next = start;
             }
             phase::SEARCH | phase::TRIAL if walk.next != start && !behind(walk.next, start) => {
-                walk.lose(start)
+                walk.lose(start);
             }
             _ => {}
         }
@@ -168,7 +168,7 @@ impl Half {
 
     fn first(&self) -> Option<usize> {
         let base = self.walk.next;
-        (0..self.held.len())
-            .min_by_key(|&index| self.held.get(index).map(|held| held.start.wrapping_sub(base)))
+        let ahead = |held: &Held| held.start.wrapping_sub(base).cast_signed();
+        (0..self.held.len()).min_by_key(|&index| self.held.get(index).map(ahead))
     }
 }

@@ -1,6 +1,6 @@
 //! Link layers: where in a captured packet the IP packet begins. Knows the numbers that libpcap registers.
 
-/// Tags of one packet: QinQ has two; more is an attack or a loop.
+/// Tags of one packet: 802.1ad has two; more is an attack or a loop.
 const MAX_TAGS: usize = 4;
 
 const IPV4: u16 = 0x0800;

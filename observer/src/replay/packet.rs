@@ -117,28 +117,10 @@ pub fn decode(bytes: &[u8], wire: u32) -> Result<Segment<'_>, Refusal> {
 
 fn version_4(bytes: &[u8], wire: usize) -> Result<Network<'_>, Refusal> {
     let (head, _) = bytes.split_first_chunk::<20>().ok_or(Refusal::Unreadable)?;
-    let [
-        first,
-        _,
-        t0,
-        t1,
-        _,
-        _,
-        f0,
-        f1,
-        _,
-        protocol,
-        _,
-        _,
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        h,
-    ] = *head;
+    let [first, _, t0, t1, _, _, f0, f1, _, protocol, _, _, addresses @ ..] = *head;
+    let ([from, to], _) = addresses.as_chunks::<4>() else {
+        return Err(Refusal::Unreadable);
+    };
     if protocol != TCP {
         return Err(Refusal::NotTcp);
     }
@@ -157,8 +139,8 @@ fn version_4(bytes: &[u8], wire: usize) -> Result<Network<'_>, Refusal> {
     }
     let mapped = |address| Endpoint::from((IpAddr::from(address), 0)).address;
     Ok(Network {
-        from: mapped([a, b, c, d]),
-        to: mapped([e, f, g, h]),
+        from: mapped(*from),
+        to: mapped(*to),
         rest: bytes.get(header..).ok_or(Refusal::Unreadable)?,
         length: total - header,
     })

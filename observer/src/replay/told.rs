@@ -40,7 +40,7 @@ pub(super) fn tell(
     connection: u64,
     direction: Direction,
     walks: [&mut Walk; 2],
-    shared: &Shared,
+    shared: Shared,
     (tell, bytes, time): (&Tell, &[u8], u64),
     sink: &mut impl Sink,
 ) {

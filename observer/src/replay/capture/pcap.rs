@@ -83,7 +83,10 @@ impl Pcap {
     }
 
     fn words(&self, bytes: [u8; 16]) -> [u32; 4] {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
-        [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(|bytes| self.word(bytes))
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            *word = self.word(*bytes);
+        }
+        words
     }
 }

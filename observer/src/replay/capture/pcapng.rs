@@ -237,7 +237,7 @@ impl Pcapng {
             .ok_or(Cause::Interface(interface))?;
         let stamp = u64::from(self.word([h0, h1, h2, h3])) << 32 | u64::from(self.word([l0, l1, l2, l3]));
         let captured = self.word([c0, c1, c2, c3]);
-        self.found(
+        found(
             block,
             described,
             20,
@@ -262,32 +262,7 @@ impl Pcapng {
             described.most
         };
         let there = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-        self.found(block, described, 4, length.min(most).min(there), length, 0)
-    }
-
-    fn found(
-        &self,
-        block: &[u8],
-        interface: &Interface,
-        start: usize,
-        captured: u32,
-        length: u32,
-        time: u64,
-    ) -> Result<Found, Cause> {
-        let captured = captured as usize;
-        if captured > block.len().saturating_sub(start) {
-            return Err(Cause::Length {
-                what: "packet",
-                length: captured as u64,
-            });
-        }
-        Ok(Found {
-            time,
-            link: interface.link,
-            length,
-            start,
-            captured,
-        })
+        found(block, described, 4, length.min(most).min(there), length, 0)
     }
 
     fn word(&self, bytes: [u8; 4]) -> u32 {
@@ -306,4 +281,29 @@ impl Pcapng {
             u16::from_le_bytes(bytes)
         }
     }
+}
+
+/// The place of a packet in its block, if it has room there.
+fn found(
+    block: &[u8],
+    interface: &Interface,
+    start: usize,
+    captured: u32,
+    length: u32,
+    time: u64,
+) -> Result<Found, Cause> {
+    let captured = captured as usize;
+    if captured > block.len().saturating_sub(start) {
+        return Err(Cause::Length {
+            what: "packet",
+            length: captured as u64,
+        });
+    }
+    Ok(Found {
+        time,
+        link: interface.link,
+        length,
+        start,
+        captured,
+    })
 }

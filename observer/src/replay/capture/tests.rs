@@ -1,4 +1,8 @@
 //! Files written by hand in every form, then cut and spoilt.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the lengths are those of packets made here"
+)]
 
 use proptest::prelude::*;
 
@@ -13,13 +17,12 @@ struct Seen {
 }
 
 fn read(file: &[u8]) -> (Vec<Seen>, Option<Damage>) {
-    let mut capture = match Capture::open(file) {
-        Ok(capture) => capture,
-        Err(_) => return (Vec::new(), None),
+    let Ok(mut capture) = Capture::open(file) else {
+        return (Vec::new(), None);
     };
     let mut seen = Vec::new();
     loop {
-        match capture.next() {
+        match capture.packet() {
             Ok(Some(Packet {
                 time,
                 link,

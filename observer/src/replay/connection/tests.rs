@@ -1,4 +1,8 @@
 //! Connections as captures show them: in disorder, in part, one after the other.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the lengths are those of packets made here"
+)]
 
 use observer_ebpf::record::{DATA, END_HEADERS, END_STREAM, HEADERS, Kind, Record, SETTINGS};
 use proptest::prelude::*;
@@ -204,7 +208,8 @@ fn missed_by_the_capture() {
         .into_iter()
         .map(|(_, stream, _)| stream)
         .collect();
-    assert_eq!(streams, [0, 1, 7, 9, 11]);
+    // The first frame behind the hole is inside of a segment: four more are needed to believe in it.
+    assert_eq!(streams, [0, 1, 3, 11]);
 }
 
 #[test]
@@ -228,7 +233,7 @@ fn cut_by_the_capture() {
     };
     // In the body, which nobody reads; in the header block.
     assert_eq!(cut(client.len() - 90), (3, vec![]));
-    assert_eq!(cut(60), (2, vec![Loss::UnreadableSegment]));
+    assert_eq!(cut(60), (3, vec![Loss::UnreadableSegment]));
 }
 
 #[test]

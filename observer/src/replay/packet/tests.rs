@@ -1,4 +1,8 @@
 //! Packets made by hand, then spoilt.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the lengths are those of packets made here"
+)]
 
 use proptest::prelude::*;
 
