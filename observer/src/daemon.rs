@@ -98,10 +98,11 @@ fn pipeline_settings(config: &Config) -> pipeline::Settings {
 }
 
 fn attribution_settings(config: &Config) -> attribution::Settings {
-    let mut settings = attribution::Settings::default();
-    settings.node = config.node_name.clone().unwrap_or_else(host_name);
-    settings.rules = config.structured.services.clone();
-    settings
+    attribution::Settings {
+        node: config.node_name.clone().unwrap_or_else(host_name),
+        rules: config.structured.services.clone(),
+        ..attribution::Settings::default()
+    }
 }
 
 fn host_name() -> String {

@@ -61,10 +61,11 @@ pub fn encode_socket(socket: &Socket) -> [u8; size_of::<Socket>()] {
         protocol,
         role,
         joined,
+        requests,
         reserved,
     } = socket;
     let mut bytes = [0; size_of::<Socket>()];
-    let fields: [&[u8]; 11] = [
+    let fields: [&[u8]; 12] = [
         &cgroup.to_ne_bytes(),
         local,
         remote,
@@ -75,6 +76,7 @@ pub fn encode_socket(socket: &Socket) -> [u8; size_of::<Socket>()] {
         &[*protocol],
         &[*role],
         &[*joined],
+        &[*requests],
         reserved,
     ];
     for (place, byte) in bytes.iter_mut().zip(fields.into_iter().flatten()) {

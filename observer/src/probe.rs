@@ -150,6 +150,7 @@ impl Probe {
                 _tail_calls: tail_calls,
                 losses,
                 held,
+                gone,
             },
             ring,
         ))

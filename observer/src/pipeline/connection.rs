@@ -231,8 +231,9 @@ impl Connection {
     fn tell(&mut self, events: &mut Vec<CallEvent>, recorder: &mut Recorder) {
         for event in events.drain(..) {
             let method = match event {
-                CallEvent::Started { method, .. } | CallEvent::Bytes { method, .. } => method,
-                CallEvent::Ended(Ended { method, .. }) => method,
+                CallEvent::Started { method, .. }
+                | CallEvent::Bytes { method, .. }
+                | CallEvent::Ended(Ended { method, .. }) => method,
             };
             let Some(cells) = self.cells(method, recorder) else {
                 continue;
