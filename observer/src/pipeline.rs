@@ -144,6 +144,8 @@ impl<N: Naming> Pipeline<N> {
             {
                 young.insert(cookie);
             }
+            // No `Socket` record comes after this one.
+            self.announce(cookie);
             self.remove(cookie);
         }
     }
