@@ -239,15 +239,19 @@ impl<N: Naming> Pipeline<N> {
         if self.connections.len() < self.settings.max_connections {
             return;
         }
-        let mut quiet: Vec<(u64, u64)> =
-            self.connections.iter().map(|(&cookie, connection)| (connection.seen(), cookie)).collect();
+        let mut quiet: Vec<(u64, u64)> = self
+            .connections
+            .iter()
+            .map(|(&cookie, connection)| (connection.seen(), cookie))
+            .collect();
         let most = quiet.len().div_ceil(EVICTED_SHARE);
         if most < quiet.len() {
             quiet.select_nth_unstable(most);
             quiet.truncate(most);
         }
         let own = self.recorder.registry().own();
-        own.lost(Lost::Daemon(DaemonLoss::EvictedConnection)).add(quiet.len() as u64);
+        own.lost(Lost::Daemon(DaemonLoss::EvictedConnection))
+            .add(quiet.len() as u64);
         for (_, cookie) in quiet {
             self.evict(cookie);
         }
@@ -264,7 +268,11 @@ impl<N: Naming> Pipeline<N> {
 
     fn remove(&mut self, cookie: u64) {
         // Calls that wait for a name are not lost: the connection goes when it has come.
-        if !self.connections.get(&cookie).is_some_and(Connection::waits_for_name) {
+        if !self
+            .connections
+            .get(&cookie)
+            .is_some_and(Connection::waits_for_name)
+        {
             self.leave(cookie);
         }
     }

@@ -79,7 +79,11 @@ pub enum ProbeError {
 
 fn names(missing: &[Capability]) -> String {
     let names: Vec<&str> = missing.iter().map(|capability| capability.name()).collect();
-    format!("{} {}", names.join(" and "), if names.len() == 1 { "is" } else { "are" })
+    format!(
+        "{} {}",
+        names.join(" and "),
+        if names.len() == 1 { "is" } else { "are" }
+    )
 }
 
 fn advice(missing: &[Capability]) -> String {
@@ -130,7 +134,9 @@ impl Probe {
         if object.is_empty() {
             return Err(ProbeError::NoObject);
         }
-        let missing = Capabilities::effective().map(Capabilities::missing).unwrap_or_default();
+        let missing = Capabilities::effective()
+            .map(Capabilities::missing)
+            .unwrap_or_default();
         if !missing.is_empty() {
             return Err(ProbeError::Privilege(missing));
         }
