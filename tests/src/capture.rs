@@ -4,6 +4,7 @@
 pub mod comparison;
 pub mod empty;
 pub mod exchange;
+pub mod foreign;
 pub mod group;
 pub mod kernel;
 pub mod place;
