@@ -10,7 +10,7 @@ pub mod loss;
 use std::time::{Duration, Instant};
 
 use observer_ebpf::record::{Kind, Protocol, Record, Socket};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::attribution::{Attributed, Attribution, Resolution};
 use crate::event;
@@ -18,7 +18,7 @@ use crate::metrics::own::{Carries, DaemonLoss, Lost};
 use crate::metrics::{Now, Recorder};
 use crate::session::CallEvent;
 
-use self::connection::Connection;
+use self::connection::{Connection, Desk};
 
 /// Who says whose a connection is.
 pub trait Naming {
@@ -66,6 +66,11 @@ impl Default for Settings {
     }
 }
 
+/// One in so many connections goes at once at the ceiling: to find the quiet ones takes a pass over all.
+const EVICTED_SHARE: usize = 64;
+/// Connections that ended within a second or two; more than so many are not known to have ended.
+const MAX_ENDED: usize = 1 << 16;
+
 /// What is looked after for all connections takes a pass over them; once in so many nanoseconds.
 const SWEEP: u64 = 1_000_000_000;
 
@@ -80,6 +85,11 @@ pub struct Pipeline<N> {
     now: Now,
     instant: Instant,
     swept: u64,
+    /// Events that wait for names, of all connections.
+    waiting: usize,
+    /// Connections that ended since the last sweep, and those before it. Another CPU may have been about to tell
+    /// something when a socket was closed: that is no new connection.
+    ended: [FxHashSet<u64>; 2],
 }
 
 impl<N: Naming> Pipeline<N> {
@@ -93,6 +103,8 @@ impl<N: Naming> Pipeline<N> {
             now: Now::default(),
             instant: Instant::now(),
             swept: 0,
+            waiting: 0,
+            ended: <[FxHashSet<u64>; 2]>::default(),
         }
     }
 
@@ -125,17 +137,45 @@ impl<N: Naming> Pipeline<N> {
             return;
         };
         connection.on_record(record, payload, &mut self.events);
-        if !self.events.is_empty() {
-            connection.deliver(
-                &mut self.events,
-                cookie,
-                &mut self.naming,
-                self.instant,
-                &mut self.recorder,
-            );
-        }
-        if connection.is_over() {
+        self.deliver(cookie);
+        if self.connections.get(&cookie).is_some_and(Connection::is_over) {
+            if let [young, _] = &mut self.ended
+                && young.len() < MAX_ENDED
+            {
+                young.insert(cookie);
+            }
+            // No `Socket` record comes after this one.
+            self.announce(cookie);
             self.remove(cookie);
+        }
+    }
+
+    /// Counts what a connection has told, if it has.
+    fn deliver(&mut self, cookie: u64) {
+        if self.events.is_empty() {
+            return;
+        }
+        if let Some(connection) = self.connections.get_mut(&cookie) {
+            let mut desk = Desk {
+                naming: &mut self.naming,
+                now: self.instant,
+                recorder: &mut self.recorder,
+                waiting: &mut self.waiting,
+            };
+            connection.deliver(&mut self.events, cookie, &mut desk);
+        }
+    }
+
+    /// Asks for the name of a connection that had no `Socket` record.
+    fn announce(&mut self, cookie: u64) {
+        if let Some(connection) = self.connections.get_mut(&cookie) {
+            let mut desk = Desk {
+                naming: &mut self.naming,
+                now: self.instant,
+                recorder: &mut self.recorder,
+                waiting: &mut self.waiting,
+            };
+            connection.announce(cookie, &mut desk);
         }
     }
 
@@ -160,7 +200,7 @@ impl<N: Naming> Pipeline<N> {
         let Some(connection) = self.connections.get_mut(&cookie) else {
             return;
         };
-        connection.named(attributed, &mut self.recorder);
+        connection.named(attributed, &mut self.recorder, &mut self.waiting);
         if connection.is_over() {
             self.remove(cookie);
         }
@@ -173,6 +213,7 @@ impl<N: Naming> Pipeline<N> {
         let own = self.recorder.registry().own();
         if let Some(connection) = self.connections.get_mut(&cookie) {
             connection.on_socket(&socket, own);
+            self.announce(cookie);
             return;
         }
         self.make_room();
@@ -183,81 +224,107 @@ impl<N: Naming> Pipeline<N> {
 
     /// A connection of which only this record is known: everything before it is lost.
     fn adopt(&mut self, cookie: u64, record: &Record, payload: &[u8]) {
+        if self.ended.iter().any(|ended| ended.contains(&cookie)) {
+            return;
+        }
         self.make_room();
         let mut connection = Connection::unannounced();
         connection.on_record(record, payload, &mut self.events);
         self.connections.insert(cookie, connection);
-        self.events.clear();
+        self.deliver(cookie);
     }
 
-    /// At the ceiling, the connection that was quiet for longest goes.
+    /// At the ceiling, the connections that were quiet for longest go.
     fn make_room(&mut self) {
         if self.connections.len() < self.settings.max_connections {
             return;
         }
-        let own = self.recorder.registry().own();
-        own.lost(Lost::Daemon(DaemonLoss::EvictedConnection)).add(1);
-        let quiet = self
+        let mut quiet: Vec<(u64, u64)> = self
             .connections
             .iter()
-            .min_by_key(|(_, connection)| connection.seen());
-        if let Some((&cookie, _)) = quiet {
-            self.end(cookie);
+            .map(|(&cookie, connection)| (connection.seen(), cookie))
+            .collect();
+        let most = quiet.len().div_ceil(EVICTED_SHARE);
+        if most < quiet.len() {
+            quiet.select_nth_unstable(most);
+            quiet.truncate(most);
+        }
+        let own = self.recorder.registry().own();
+        own.lost(Lost::Daemon(DaemonLoss::EvictedConnection))
+            .add(quiet.len() as u64);
+        for (_, cookie) in quiet {
+            self.evict(cookie);
         }
     }
 
-    /// Ends a connection that no record ended.
+    /// Ends a connection whose end was told outside of the ring.
     pub fn end(&mut self, cookie: u64) {
         if let Some(connection) = self.connections.get_mut(&cookie) {
             connection.end(self.now.monotonic, &mut self.events);
-            connection.deliver(
-                &mut self.events,
-                cookie,
-                &mut self.naming,
-                self.instant,
-                &mut self.recorder,
-            );
+            self.deliver(cookie);
         }
         self.remove(cookie);
     }
 
-    fn remove(&mut self, cookie: u64) {
-        let Some(connection) = self.connections.get_mut(&cookie) else {
-            return;
-        };
-        if connection.waits_for_name() {
-            // Its calls are not lost: it goes when the name has come.
-            return;
+    /// Ends a connection that no record ended; whether it has a name or not, its room is needed.
+    fn evict(&mut self, cookie: u64) {
+        if let Some(connection) = self.connections.get_mut(&cookie) {
+            connection.end(self.now.monotonic, &mut self.events);
+            self.deliver(cookie);
         }
+        self.leave(cookie);
+    }
+
+    fn remove(&mut self, cookie: u64) {
+        // Calls that wait for a name are not lost: the connection goes when it has come.
+        if !self
+            .connections
+            .get(&cookie)
+            .is_some_and(Connection::waits_for_name)
+        {
+            self.leave(cookie);
+        }
+    }
+
+    fn leave(&mut self, cookie: u64) {
         if let Some(connection) = self.connections.remove(&cookie) {
-            connection.leave(&mut self.recorder);
+            connection.leave(&mut self.recorder, &mut self.waiting);
         }
     }
 
     fn sweep(&mut self) {
         let idle = u64::try_from(self.settings.call_idle.as_nanos()).unwrap_or(u64::MAX);
-        let mut over = Vec::new();
+        let (mut over, mut unannounced) = (Vec::new(), Vec::new());
         let mut calls = 0;
         for (&cookie, connection) in &mut self.connections {
             connection.expire(self.now.monotonic, idle, &mut self.events);
             if !self.events.is_empty() {
-                connection.deliver(
-                    &mut self.events,
-                    cookie,
-                    &mut self.naming,
-                    self.instant,
-                    &mut self.recorder,
-                );
+                let mut desk = Desk {
+                    naming: &mut self.naming,
+                    now: self.instant,
+                    recorder: &mut self.recorder,
+                    waiting: &mut self.waiting,
+                };
+                connection.deliver(&mut self.events, cookie, &mut desk);
             }
             connection.tell_losses(self.recorder.registry().own());
             calls += connection.open_streams();
-            if connection.is_over() {
+            if connection.is_over() || connection.is_doubtful(self.now.monotonic) {
                 over.push(cookie);
             }
+            if connection.is_unannounced(self.now.monotonic) {
+                unannounced.push(cookie);
+            }
+        }
+        for cookie in unannounced {
+            self.announce(cookie);
         }
         for cookie in over {
             self.remove(cookie);
         }
+        let [young, old] = &mut self.ended;
+        old.clear();
+        std::mem::swap(young, old);
         let own = self.recorder.registry().own();
         own.connections_held.set(self.connections.len() as u64);
         own.calls_held.set(calls as u64);

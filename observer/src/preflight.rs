@@ -41,15 +41,30 @@ pub struct Finding {
 
 impl Finding {
     fn fine(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Fine, found: found.into(), advice: String::new() }
+        Self {
+            check,
+            grade: Grade::Fine,
+            found: found.into(),
+            advice: String::new(),
+        }
     }
 
     fn degraded(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Degraded, found: found.into(), advice: advice.into() }
+        Self {
+            check,
+            grade: Grade::Degraded,
+            found: found.into(),
+            advice: advice.into(),
+        }
     }
 
     fn fatal(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Fatal, found: found.into(), advice: advice.into() }
+        Self {
+            check,
+            grade: Grade::Fatal,
+            found: found.into(),
+            advice: advice.into(),
+        }
     }
 }
 
@@ -61,7 +76,11 @@ pub fn check(config: &Config, json: bool) -> ExitCode {
     } else {
         print!("{report}");
     }
-    if report.grade() == Grade::Fatal { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if report.grade() == Grade::Fatal {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// Judges what was found on a machine.
@@ -69,7 +88,13 @@ pub fn check(config: &Config, json: bool) -> ExitCode {
 pub fn judge(facts: &Facts) -> Report {
     let mut findings = vec![kernel(facts)];
     findings.extend(capabilities(facts));
-    findings.extend([object(facts), cgroup(facts), lockdown(facts), memory(facts), jit(facts)]);
+    findings.extend([
+        object(facts),
+        cgroup(facts),
+        lockdown(facts),
+        memory(facts),
+        jit(facts),
+    ]);
     findings.extend(features(facts));
     findings.push(identity(facts));
     Report { findings }
@@ -79,7 +104,11 @@ fn kernel(facts: &Facts) -> Finding {
     let (major, minor) = OLDEST;
     match facts.version() {
         Some(version) if version >= OLDEST => Finding::fine("kernel", &facts.release),
-        Some(_) => Finding::fatal("kernel", &facts.release, format!("needs Linux {major}.{minor} or newer")),
+        Some(_) => Finding::fatal(
+            "kernel",
+            &facts.release,
+            format!("needs Linux {major}.{minor} or newer"),
+        ),
         None => Finding::degraded(
             "kernel",
             &facts.release,
@@ -96,7 +125,11 @@ fn capabilities(facts: &Facts) -> Vec<Finding> {
     let missing = effective.missing();
     let judged = |needed: Capability| {
         if !missing.contains(&needed) {
-            let by = if effective.has(needed) { "in effect" } else { "by CAP_SYS_ADMIN" };
+            let by = if effective.has(needed) {
+                "in effect"
+            } else {
+                "by CAP_SYS_ADMIN"
+            };
             return Finding::fine(needed.name(), by);
         }
         Finding::fatal(
@@ -116,7 +149,11 @@ fn object(facts: &Facts) -> Finding {
     if facts.object {
         return Finding::fine("kernel programs", "built in");
     }
-    Finding::fatal("kernel programs", "not built in", "build this binary with `cargo xtask build`")
+    Finding::fatal(
+        "kernel programs",
+        "not built in",
+        "build this binary with `cargo xtask build`",
+    )
 }
 
 fn cgroup(facts: &Facts) -> Finding {
@@ -147,7 +184,10 @@ fn memory(facts: &Facts) -> Finding {
     let charged = facts.version().is_some_and(|version| version < NO_MEMLOCK);
     match (&facts.unlocked, charged) {
         (Ok(()), _) => Finding::fine("locked memory", "unlimited"),
-        (Err(_), false) => Finding::fine("locked memory", "limited, which this kernel does not apply to maps"),
+        (Err(_), false) => Finding::fine(
+            "locked memory",
+            "limited, which this kernel does not apply to maps",
+        ),
         (Err(error), true) => Finding::degraded(
             "locked memory",
             format!("limited: {error}"),
@@ -181,8 +221,16 @@ fn features(facts: &Facts) -> Vec<Finding> {
     if !lacking.is_empty() {
         return lacking;
     }
-    let probed = facts.features.iter().filter(|(_, supported)| supported.is_some()).count();
-    let found = if probed == facts.features.len() { "all that is needed" } else { "not probed for want of privileges" };
+    let probed = facts
+        .features
+        .iter()
+        .filter(|(_, supported)| supported.is_some())
+        .count();
+    let found = if probed == facts.features.len() {
+        "all that is needed"
+    } else {
+        "not probed for want of privileges"
+    };
     vec![Finding::fine("kernel features", found)]
 }
 

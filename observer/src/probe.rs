@@ -8,9 +8,10 @@ mod object;
 pub mod privilege;
 mod ring;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use aya::maps::{Array, HashMap, MapData, ProgramArray, RingBuf, Queue};
+use aya::maps::{Array, HashMap, MapData, ProgramArray, Queue, RingBuf};
 use aya::programs::{
     CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, ProgramError, ProgramFd, SockOps,
 };
@@ -78,7 +79,11 @@ pub enum ProbeError {
 
 fn names(missing: &[Capability]) -> String {
     let names: Vec<&str> = missing.iter().map(|capability| capability.name()).collect();
-    format!("{} {}", names.join(" and "), if names.len() == 1 { "is" } else { "are" })
+    format!(
+        "{} {}",
+        names.join(" and "),
+        if names.len() == 1 { "is" } else { "are" }
+    )
 }
 
 fn advice(missing: &[Capability]) -> String {
@@ -97,6 +102,10 @@ pub struct Options {
     pub ring_bytes: u32,
 }
 
+/// How long segments are held for a connection that was not told of: three times as long as a first segment takes to be
+/// sent again for the third time (1, 2 and 4 s).
+const HELD_UNTOLD: Duration = Duration::from_secs(20);
+
 /// Loaded and attached programs. Dropping it detaches them.
 pub struct Probe {
     /// Held for the programs and links in it; gone when detached.
@@ -105,7 +114,10 @@ pub struct Probe {
     _tail_calls: [ProgramArray<MapData>; 2],
     losses: Array<MapData, u64>,
     held: HashMap<MapData, HeldKeyBytes, HeldBytes>,
+    /// Cookies of sockets whose end found the ring full.
     gone: Queue<MapData, u64>,
+    /// Connections nobody knows, for which segments are held, and since when.
+    orphans: BTreeMap<u64, Instant>,
 }
 
 impl std::fmt::Debug for Probe {
@@ -124,7 +136,9 @@ impl Probe {
         if object.is_empty() {
             return Err(ProbeError::NoObject);
         }
-        let missing = Capabilities::effective().map(Capabilities::missing).unwrap_or_default();
+        let missing = Capabilities::effective()
+            .map(Capabilities::missing)
+            .unwrap_or_default();
         if !missing.is_empty() {
             return Err(ProbeError::Privilege(missing));
         }
@@ -151,6 +165,7 @@ impl Probe {
                 losses,
                 held,
                 gone,
+                orphans: BTreeMap::new(),
             },
             ring,
         ))
@@ -163,17 +178,26 @@ impl Probe {
             .map(|loss| (loss, self.losses.get(&u32::from(loss as u8), 0).unwrap_or(0)))
     }
 
-    /// Frees what is still held for a connection that has ended.
-    pub fn forget(&mut self, is_gone: impl Fn(u64) -> bool) {
+    /// Frees what is still held for connections that have ended. To be called now and then: a connection that has not
+    /// been told of yet looks the same, and its segments wait for one that was lost on the way.
+    pub fn forget(&mut self, is_gone: impl Fn(u64) -> bool, now: Instant) {
         let keys: Vec<HeldKeyBytes> = self.held.keys().filter_map(Result::ok).collect();
+        let mut gone = BTreeMap::new();
         for key in keys {
             let (hold, _) = key.split_at(size_of::<u64>());
             let hold = hold.try_into().map_or(0, u64::from_ne_bytes);
-            if is_gone(hold) {
+            if !is_gone(hold) {
+                continue;
+            }
+            let since = self.orphans.get(&hold).copied().unwrap_or(now);
+            if now.duration_since(since) >= HELD_UNTOLD {
                 // Gone already is as good.
                 let _ = self.held.remove(&key);
+            } else {
+                gone.insert(hold, since);
             }
         }
+        self.orphans = gone;
     }
 
     /// How many instructions the kernel followed to accept each program; kernels before 5.16 do not say. Its limit is

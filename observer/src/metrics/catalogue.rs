@@ -38,7 +38,7 @@ pub static ERRORS: Family = server(
     "marty_grpc_errors_total",
     &["service", "method", "error_type"],
 )
-.help("gRPC calls that ended other than OK.");
+.help("gRPC calls known to have ended other than OK.");
 pub static ACTIVE_CONNECTIONS: Family = server(Kind::Gauge, "marty_grpc_active_connections", &["service"])
     .help("Open connections on which gRPC was recognised.");
 pub static STARTED: Family = server(Kind::Counter, "marty_grpc_requests_started_total", METHOD)
@@ -70,7 +70,7 @@ pub static CLIENT_ERRORS: Family = client(
     "marty_grpc_client_errors_total",
     &["service", "peer", "method", "error_type"],
 )
-.help("gRPC calls made by the service that ended other than OK.");
+.help("gRPC calls made by the service known to have ended other than OK.");
 
 pub static SERVICE_CPU: Family = service("marty_service_cpu_usage_percent", &["service"])
     .help("CPU time used over the last collection interval, in percent of one core.");

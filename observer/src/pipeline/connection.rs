@@ -15,6 +15,13 @@ use crate::session::{CallEvent, MethodIndex, Session, Side};
 /// Events of one connection that wait for its name. A name takes some milliseconds; at 10,000 calls a second that
 /// is a hundred events.
 const MAX_WAITING: usize = 4096;
+/// Of all connections together: 12 MiB. Without it, a flood of new connections would have room for each one's share.
+const MAX_WAITING_IN_ALL: usize = 1 << 18;
+
+/// How long a connection whose `Socket` record was lost is not named: the kernel tells it again with the next packet.
+const ANNOUNCING: u64 = 2_000_000_000;
+/// A connection without `Socket` record and without calls, quiet for so long, may have ended before it was taken on.
+const UNANNOUNCED_IDLE: u64 = 60_000_000_000;
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -25,15 +32,30 @@ pub(super) struct Connection {
     cells: Cells,
     /// Under which word it is counted as open.
     counted: Option<Carries>,
-    /// Time of its last record.
+    /// Whether its `Socket` record has come.
+    announced: bool,
+    /// Whether its name has been asked for.
+    asked: bool,
+    /// Times of its first and last record.
+    born: u64,
     seen: u64,
     over: bool,
+}
+
+/// Where connections get their names and calls their cells.
+pub(super) struct Desk<'a, N> {
+    pub(super) naming: &'a mut N,
+    pub(super) now: Instant,
+    pub(super) recorder: &'a mut Recorder,
+    /// Events that wait for the names of all connections.
+    pub(super) waiting: &'a mut usize,
 }
 
 #[derive(Debug)]
 enum Name {
     /// No call yet, so nobody has asked.
     Unasked,
+    /// Asked for, or not to be asked for before the `Socket` record that may still come.
     Pending(Vec<CallEvent>),
     Known(Attributed),
 }
@@ -54,6 +76,9 @@ impl Connection {
             name: Name::Unasked,
             cells: Cells::default(),
             counted: None,
+            announced: true,
+            asked: false,
+            born: 0,
             seen: 0,
             over: false,
         }
@@ -73,16 +98,18 @@ impl Connection {
             role: Role::Unknown as u8,
             joined: 1,
             requests: 0,
-        reserved: [0; 4],
+            reserved: [0; 4],
         };
         let mut connection = Self::new(&nowhere);
         connection.session = Some(Box::new(Session::new(true)));
+        connection.announced = false;
         connection
     }
 
     /// The connection as the kernel knows it now.
     pub(super) fn on_socket(&mut self, socket: &Socket, own: &Own) {
         self.socket = *socket;
+        self.announced = true;
         match Protocol::from_raw(socket.protocol) {
             Protocol::Http2 | Protocol::Undecided => {
                 self.session
@@ -94,6 +121,9 @@ impl Connection {
     }
 
     pub(super) fn on_record(&mut self, record: &Record, payload: &[u8], events: &mut Vec<CallEvent>) {
+        if self.born == 0 {
+            self.born = record.time;
+        }
         self.seen = record.time;
         match &mut self.session {
             Some(session) => {
@@ -142,34 +172,54 @@ impl Connection {
         &mut self,
         events: &mut Vec<CallEvent>,
         cookie: u64,
-        naming: &mut impl Naming,
-        now: Instant,
-        recorder: &mut Recorder,
+        desk: &mut Desk<'_, impl Naming>,
     ) {
         if matches!(self.name, Name::Unasked) {
-            self.ask(cookie, naming, now);
+            self.name = Name::Pending(Vec::new());
+            if self.announced {
+                self.ask(cookie, desk);
+            }
         }
         match &mut self.name {
             Name::Pending(waiting) => {
                 let room = MAX_WAITING.saturating_sub(waiting.len());
-                let refused = events.len().saturating_sub(room);
-                recorder
-                    .registry()
-                    .own()
-                    .lost(Lost::Daemon(DaemonLoss::UnnamedCall))
-                    .add(refused as u64);
-                waiting.extend(events.drain(..).take(room));
+                let room = room.min(MAX_WAITING_IN_ALL.saturating_sub(*desk.waiting));
+                let kept = room.min(events.len());
+                refuse(events.len() - kept, desk.recorder);
+                *desk.waiting += kept;
+                waiting.extend(events.drain(..).take(kept));
             }
-            Name::Known(_) => self.tell(events, recorder),
-            Name::Unasked => events.clear(),
+            Name::Known(_) => self.tell(events, desk.recorder),
+            Name::Unasked => {}
         }
-        self.count(recorder.registry().own());
+        self.count(desk.recorder.registry().own());
     }
 
-    /// The answer to what `deliver` asked.
-    pub(super) fn named(&mut self, attributed: Attributed, recorder: &mut Recorder) {
+    /// The `Socket` record has come late, or is not waited for any more.
+    pub(super) fn announce(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
+        if !self.asked && matches!(self.name, Name::Pending(_)) {
+            self.ask(cookie, desk);
+        }
+    }
+
+    /// Whether it has waited for its `Socket` record for so long that none will come.
+    pub(super) const fn is_unannounced(&self, now: u64) -> bool {
+        !self.announced && !self.asked && now.saturating_sub(self.born) >= ANNOUNCING
+    }
+
+    /// Whether it may have ended before it was taken on.
+    pub(super) fn is_doubtful(&self, now: u64) -> bool {
+        !self.announced
+            && now.saturating_sub(self.seen) >= UNANNOUNCED_IDLE
+            && self.open_streams() == 0
+            && !self.waits_for_name()
+    }
+
+    /// The answer to what `ask` asked.
+    pub(super) fn named(&mut self, attributed: Attributed, recorder: &mut Recorder, total: &mut usize) {
         let before = std::mem::replace(&mut self.name, Name::Known(attributed));
         if let Name::Pending(mut waiting) = before {
+            *total = total.saturating_sub(waiting.len());
             self.tell(&mut waiting, recorder);
         }
     }
@@ -182,8 +232,12 @@ impl Connection {
     }
 
     /// The connection is gone for good.
-    pub(super) fn leave(mut self, recorder: &mut Recorder) {
+    pub(super) fn leave(mut self, recorder: &mut Recorder, total: &mut usize) {
         self.tell_losses(recorder.registry().own());
+        if let Name::Pending(waiting) = &self.name {
+            *total = total.saturating_sub(waiting.len());
+            refuse(waiting.len(), recorder);
+        }
         if let Some(mut service) = self.cells.service.take() {
             service.connection_closed(recorder);
         }
@@ -192,7 +246,8 @@ impl Connection {
         }
     }
 
-    fn ask(&mut self, cookie: u64, naming: &mut impl Naming, now: Instant) {
+    fn ask(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
+        self.asked = true;
         let mut socket = self.socket;
         if let Some(side) = self.side() {
             // What the traffic shows is worth more than what the kernel saw, which may be nothing.
@@ -201,10 +256,9 @@ impl Connection {
                 Side::Client => Role::Active,
             } as u8;
         }
-        self.name = match naming.resolve(cookie, &socket, now) {
-            Resolution::Known(attributed) => Name::Known(attributed),
-            Resolution::Pending => Name::Pending(Vec::new()),
-        };
+        if let Resolution::Known(attributed) = desk.naming.resolve(cookie, &socket, desk.now) {
+            self.named(attributed, desk.recorder, desk.waiting);
+        }
     }
 
     fn side(&self) -> Option<Side> {
@@ -292,6 +346,14 @@ impl Connection {
             self.cells.service.insert(service).connection_opened(recorder);
         }
         Some(cells)
+    }
+}
+
+/// Events for which there is no room.
+fn refuse(events: usize, recorder: &Recorder) {
+    if events > 0 {
+        let own = recorder.registry().own();
+        own.lost(Lost::Daemon(DaemonLoss::UnnamedCall)).add(events as u64);
     }
 }
 

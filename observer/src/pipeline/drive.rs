@@ -25,6 +25,8 @@ const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(160);
 /// Records between two looks at the clock.
 const BATCH: usize = 8192;
+/// Records of one turn, so that a ring that never runs empty does not keep the loop from being stopped.
+const MOST: usize = 16 * BATCH;
 /// How often the kernel's own statistics are read.
 const STATISTICS: Duration = Duration::from_secs(2);
 
@@ -73,11 +75,11 @@ impl<N: Naming> Drive<N> {
         self.health.set_attached(true);
         let mut pause = SHORTEST;
         loop {
-            let drained = self.turn();
-            pause = if drained > 0 {
-                SHORTEST
-            } else {
-                (pause * 2).min(LONGEST)
+            pause = match self.turn() {
+                0 => (pause * 2).min(LONGEST),
+                // More waits; only look whether it is time to stop.
+                MOST.. => Duration::ZERO,
+                _ => SHORTEST,
             };
             if self.wait(pause)? {
                 break;
@@ -97,7 +99,7 @@ impl<N: Naming> Drive<N> {
         })
     }
 
-    /// Everything that waits in the ring; returns how many records that was.
+    /// What waits in the ring, [`MOST`] at most; returns how many records that was.
     fn turn(&mut self) -> usize {
         let mut total = 0;
         loop {
@@ -127,7 +129,7 @@ impl<N: Naming> Drive<N> {
                 self.read_losses();
                 self.read_statistics();
             }
-            if drained < BATCH {
+            if drained < BATCH || total >= MOST {
                 return total;
             }
         }
@@ -159,7 +161,7 @@ impl<N: Naming> Drive<N> {
             self.pipeline.end(cookie);
         }
         let pipeline = &self.pipeline;
-        self.probe.forget(|hold| !pipeline.holds(hold));
+        self.probe.forget(|hold| !pipeline.holds(hold), Instant::now());
     }
 
     fn read_statistics(&self) {

@@ -22,12 +22,19 @@ fn attributed(service: &str) -> Attributed {
     let mut identity = Identity::unknown("node");
     identity.service = service.into();
     identity.source = Source::Process;
-    Attributed { identity: Arc::new(identity), peer: "peer".into() }
+    Attributed {
+        identity: Arc::new(identity),
+        peer: "peer".into(),
+    }
 }
 
 impl Naming for Names {
     fn resolve(&mut self, _connection: u64, _socket: &Socket, _now: Instant) -> Resolution {
-        if self.late { Resolution::Pending } else { Resolution::Known(attributed("svc")) }
+        if self.late {
+            Resolution::Pending
+        } else {
+            Resolution::Known(attributed("svc"))
+        }
     }
 
     fn answers(&mut self, _now: Instant) -> Vec<(u64, Attributed)> {
@@ -47,9 +54,22 @@ struct Bench {
 impl Bench {
     fn new(late: bool, max_connections: usize) -> Self {
         let (recorder, _) = crate::metrics::new(MetricsSettings::default());
-        let settings = Settings { max_connections, ..Settings::default() };
-        let pipeline = Pipeline::new(recorder, Names { late, ready: Vec::new() }, settings);
-        Self { pipeline, sequence: [0; 2] }
+        let settings = Settings {
+            max_connections,
+            ..Settings::default()
+        };
+        let pipeline = Pipeline::new(
+            recorder,
+            Names {
+                late,
+                ready: Vec::new(),
+            },
+            settings,
+        );
+        Self {
+            pipeline,
+            sequence: [0; 2],
+        }
     }
 
     fn record(&mut self, connection: u64, kind: Kind, direction: Direction, payload: &[u8]) -> Record {
@@ -99,7 +119,11 @@ impl Bench {
             ("te", "trailers"),
         ];
         self.headers(connection, Direction::Ingress, 0, &request);
-        let response = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", status)];
+        let response = [
+            (":status", "200"),
+            ("content-type", "application/grpc"),
+            ("grpc-status", status),
+        ];
         self.headers(connection, Direction::Egress, END_STREAM, &response);
     }
 
@@ -171,7 +195,11 @@ fn named_after_the_connection_has_ended() {
     bench.open(7, Protocol::Http2);
     bench.call(7, "0");
     bench.gone(7);
-    assert!(!bench.text().contains("marty_grpc_requests_total{"), "{}", bench.text());
+    assert!(
+        !bench.text().contains("marty_grpc_requests_total{"),
+        "{}",
+        bench.text()
+    );
     bench.pipeline.naming.ready.push((7, attributed("late")));
     bench.sweep();
     bench.expect(r#"marty_grpc_requests_total{service="late",method="/p.S/M",status="OK"} 1"#);
@@ -200,7 +228,10 @@ fn the_quietest_goes_at_the_ceiling() {
     bench.call(1, "0");
     bench.sequence = [0; 2];
     bench.open(3, Protocol::Http2);
-    assert_eq!([1, 2, 3].map(|cookie| bench.pipeline.holds(cookie)), [true, false, true]);
+    assert_eq!(
+        [1, 2, 3].map(|cookie| bench.pipeline.holds(cookie)),
+        [true, false, true]
+    );
     bench.expect(r#"marty_observer_lost_total{reason="evicted_connection"} 1"#);
 }
 
@@ -211,4 +242,61 @@ fn the_first_record_that_reached_us_is_not_the_first() {
     assert!(bench.pipeline.holds(5), "it is decoded from here on");
     bench.gone(5);
     assert!(!bench.pipeline.holds(5));
+}
+
+#[test]
+fn a_call_begins_before_its_socket_is_told() {
+    let mut bench = Bench::new(false, 10);
+    let request = [
+        (":method", "POST"),
+        (":path", "/p.S/M"),
+        ("content-type", "application/grpc"),
+    ];
+    bench.headers(5, Direction::Ingress, 0, &request);
+    bench.open(5, Protocol::Http2);
+    bench.expect(r#"marty_grpc_requests_in_flight{service="svc",method="/p.S/M"} 1"#);
+    bench.gone(5);
+    bench.expect(r#"marty_grpc_requests_started_total{service="svc",method="/p.S/M"} 1"#);
+    bench.expect(r#"marty_grpc_requests_in_flight{service="svc",method="/p.S/M"} 0"#);
+}
+
+#[test]
+fn a_socket_that_is_never_told_is_not_waited_for_forever() {
+    let mut bench = Bench::new(false, 10);
+    bench.call(5, "0");
+    assert!(
+        !bench.text().contains("marty_grpc_requests_total{"),
+        "{}",
+        bench.text()
+    );
+    for _ in 0..4 {
+        bench.sweep();
+    }
+    bench.expect(r#"marty_grpc_requests_total{service="svc",method="/p.S/M",status="OK"} 1"#);
+    for _ in 0..61 {
+        bench.sweep();
+    }
+    assert!(!bench.pipeline.holds(5), "nothing says that it is still there");
+}
+
+#[test]
+fn what_another_processor_told_after_the_end_is_no_connection() {
+    let mut bench = Bench::new(false, 10);
+    bench.open(7, Protocol::Http2);
+    bench.gone(7);
+    bench.call(7, "0");
+    assert!(!bench.pipeline.holds(7));
+}
+
+#[test]
+fn a_connection_without_a_name_goes_at_the_ceiling_too() {
+    let mut bench = Bench::new(true, 1);
+    bench.open(1, Protocol::Http2);
+    bench.call(1, "0");
+    assert_ne!(bench.pipeline.waiting, 0);
+    bench.sequence = [0; 2];
+    bench.open(2, Protocol::Http2);
+    assert_eq!([1, 2].map(|cookie| bench.pipeline.holds(cookie)), [false, true]);
+    assert_eq!(bench.pipeline.waiting, 0);
+    bench.expect(r#"marty_observer_lost_total{reason="unnamed_call"} 2"#);
 }

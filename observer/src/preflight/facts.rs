@@ -64,8 +64,14 @@ impl Facts {
 
 fn place(configured: Option<&Path>) -> Result<Place, String> {
     let root = Root::find(configured).map_err(|error| error.to_string())?;
-    let path = root.path.map_or_else(|| "mounted privately".to_owned(), |path| path.display().to_string());
-    Ok(Place { path, whole: root.whole })
+    let path = root.path.map_or_else(
+        || "mounted privately".to_owned(),
+        |path| path.display().to_string(),
+    );
+    Ok(Place {
+        path,
+        whole: root.whole,
+    })
 }
 
 /// The word in brackets.
@@ -76,7 +82,11 @@ pub(super) fn chosen(text: &str) -> Option<String> {
 
 /// Lines of cgroup v1 name their controllers; that of v2 names none.
 pub(super) fn is_hybrid(text: &str) -> bool {
-    text.lines().any(|line| line.split(':').nth(1).is_some_and(|controllers| controllers.contains("memory")))
+    text.lines().any(|line| {
+        line.split(':')
+            .nth(1)
+            .is_some_and(|controllers| controllers.contains("memory"))
+    })
 }
 
 fn features() -> Vec<(&'static str, Option<bool>)> {

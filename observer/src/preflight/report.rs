@@ -15,7 +15,11 @@ impl Report {
     /// The worst of all.
     #[must_use]
     pub fn grade(&self) -> Grade {
-        self.findings.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Fine)
+        self.findings
+            .iter()
+            .map(|finding| finding.grade)
+            .max()
+            .unwrap_or(Grade::Fine)
     }
 
     /// One object: `grade`, and the findings in order.
@@ -29,8 +33,19 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0);
-        for Finding { check, grade, found, advice } in &self.findings {
+        let width = self
+            .findings
+            .iter()
+            .map(|finding| finding.check.len())
+            .max()
+            .unwrap_or(0);
+        for Finding {
+            check,
+            grade,
+            found,
+            advice,
+        } in &self.findings
+        {
             let mark = match grade {
                 Grade::Fine => "fine",
                 Grade::Degraded => "degraded",

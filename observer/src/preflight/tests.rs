@@ -9,7 +9,10 @@ fn machine() -> Facts {
         release: "6.12.9-cloud-amd64".into(),
         capabilities: Some(Capabilities::of(&Capability::NEEDED)),
         object: true,
-        cgroup: Ok(Place { path: "/sys/fs/cgroup".into(), whole: true }),
+        cgroup: Ok(Place {
+            path: "/sys/fs/cgroup".into(),
+            whole: true,
+        }),
         lockdown: None,
         unlocked: Ok(()),
         jit: Some(1),
@@ -31,34 +34,67 @@ fn check(change: impl FnOnce(&mut Facts), expected: &[(&str, Grade)]) {
         .map(|finding| (finding.check, finding.grade))
         .collect();
     assert_eq!(bad, expected);
-    assert_eq!(report.grade(), expected.iter().map(|(_, grade)| *grade).max().unwrap_or(Grade::Fine));
+    assert_eq!(
+        report.grade(),
+        expected
+            .iter()
+            .map(|(_, grade)| *grade)
+            .max()
+            .unwrap_or(Grade::Fine)
+    );
 }
 
 #[test]
 fn machines() {
     check(|_| {}, &[]);
-    check(|facts| facts.release = "5.4.0-90-generic".into(), &[("kernel", Grade::Fatal)]);
-    check(|facts| facts.release = "5.10".into(), &[]);
-    check(|facts| facts.release = "custom".into(), &[("kernel", Grade::Degraded)]);
-    check(|facts| facts.object = false, &[("kernel programs", Grade::Fatal)]);
-    check(|facts| facts.cgroup = Err("mount it".into()), &[("cgroup v2", Grade::Fatal)]);
     check(
-        |facts| facts.cgroup = Ok(Place { path: "/x".into(), whole: false }),
+        |facts| facts.release = "5.4.0-90-generic".into(),
+        &[("kernel", Grade::Fatal)],
+    );
+    check(|facts| facts.release = "5.10".into(), &[]);
+    check(
+        |facts| facts.release = "custom".into(),
+        &[("kernel", Grade::Degraded)],
+    );
+    check(|facts| facts.object = false, &[("kernel programs", Grade::Fatal)]);
+    check(
+        |facts| facts.cgroup = Err("mount it".into()),
+        &[("cgroup v2", Grade::Fatal)],
+    );
+    check(
+        |facts| {
+            facts.cgroup = Ok(Place {
+                path: "/x".into(),
+                whole: false,
+            })
+        },
         &[("cgroup v2", Grade::Degraded)],
     );
     check(|facts| facts.lockdown = Some("integrity".into()), &[]);
-    check(|facts| facts.lockdown = Some("confidentiality".into()), &[("lockdown", Grade::Fatal)]);
+    check(
+        |facts| facts.lockdown = Some("confidentiality".into()),
+        &[("lockdown", Grade::Fatal)],
+    );
     check(|facts| facts.jit = Some(0), &[("bpf jit", Grade::Degraded)]);
-    check(|facts| facts.features = vec![("ring buffer", Some(false))], &[("kernel feature", Grade::Fatal)]);
+    check(
+        |facts| facts.features = vec![("ring buffer", Some(false))],
+        &[("kernel feature", Grade::Fatal)],
+    );
     check(|facts| facts.features = vec![("ring buffer", None)], &[]);
     check(|facts| facts.hybrid = true, &[("identity", Grade::Degraded)]);
-    check(|facts| facts.capabilities = None, &[("capabilities", Grade::Degraded)]);
+    check(
+        |facts| facts.capabilities = None,
+        &[("capabilities", Grade::Degraded)],
+    );
 }
 
 #[test]
 fn each_missing_capability_is_named() {
     for missing in Capability::NEEDED {
-        let others: Vec<Capability> = Capability::NEEDED.into_iter().filter(|other| *other != missing).collect();
+        let others: Vec<Capability> = Capability::NEEDED
+            .into_iter()
+            .filter(|other| *other != missing)
+            .collect();
         let change = |facts: &mut Facts| facts.capabilities = Some(Capabilities::of(&others));
         check(change, &[(missing.name(), Grade::Fatal)]);
     }
@@ -87,7 +123,10 @@ fn both_forms_say_the_same() {
 
 #[test]
 fn lockdown_and_hierarchy() {
-    assert_eq!(chosen("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
+    assert_eq!(
+        chosen("none [integrity] confidentiality\n").as_deref(),
+        Some("integrity")
+    );
     assert_eq!(chosen("none\n"), None);
     assert!(is_hybrid("9:memory:/x\n0::/\n"));
     assert!(!is_hybrid("1:name=systemd:/init.scope\n0::/user.slice\n"));

@@ -87,14 +87,20 @@ impl Capabilities {
         if self.has(Capability::SysAdmin) {
             return Vec::new();
         }
-        Capability::NEEDED.into_iter().filter(|needed| !self.has(*needed)).collect()
+        Capability::NEEDED
+            .into_iter()
+            .filter(|needed| !self.has(*needed))
+            .collect()
     }
 }
 
 /// Kernels before 5.11 charge maps to the memory that a process may lock. Returns what the system answered: on newer
 /// kernels a refusal means nothing.
 pub fn unlock_memory() -> std::io::Result<()> {
-    let unlimited = Rlimit { current: None, maximum: None };
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
     Ok(setrlimit(Resource::Memlock, unlimited)?)
 }
 

@@ -367,7 +367,7 @@ impl Connection {
             role: role as u8,
             joined: shared.joined,
             requests: 0,
-        reserved: [0; 4],
+            reserved: [0; 4],
         };
         told::announce(
             self.cookie,

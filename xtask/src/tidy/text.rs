@@ -79,7 +79,8 @@ impl Refused {
         match self.place {
             Place::Rust => source.is_rust(),
             Place::Tests => {
-                let exempt = source.path == WAIT || MAY_PAUSE.iter().any(|path| source.path.starts_with(path));
+                let exempt =
+                    source.path == WAIT || MAY_PAUSE.iter().any(|path| source.path.starts_with(path));
                 source.is_rust() && testing && !exempt
             }
             Place::Any => !source.has_extension("lock") && !source.path.ends_with("-lock.json"),
