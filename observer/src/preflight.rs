@@ -16,7 +16,7 @@ pub use report::Report;
 
 /// The oldest kernel whose verifier and helpers the programs were made for.
 const OLDEST: (u32, u32) = (5, 10);
-/// From here on maps are charged to the cgroup, not to RLIMIT_MEMLOCK.
+/// From here on maps are charged to the cgroup, not to `RLIMIT_MEMLOCK`.
 const NO_MEMLOCK: (u32, u32) = (5, 11);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -55,6 +55,21 @@ pub fn held(process: u32) -> io::Result<Ids> {
     Ok(ids)
 }
 
+/// What all maps of this process say that they take, bytes.
+pub fn map_bytes() -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir("/proc/self/fdinfo")? {
+        let text = std::fs::read_to_string(entry?.path()).unwrap_or_default();
+        if text.contains("map_id:") {
+            let bytes = text.lines().find_map(|line| line.strip_prefix("memlock:"));
+            sum += bytes
+                .and_then(|bytes| bytes.trim().parse::<u64>().ok())
+                .unwrap_or(0);
+        }
+    }
+    Ok(sum)
+}
+
 #[expect(unsafe_code, reason = "aya has no public form of these commands")]
 pub(super) fn bpf<A>(command: u32, attributes: &mut A) -> io::Result<i32> {
     // SAFETY: every attribute type of this module and of `empty` is laid out as the command's part of
