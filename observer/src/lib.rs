@@ -29,6 +29,8 @@ pub mod daemon;
 
 pub mod replay;
 
+pub mod top;
+
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -39,6 +41,6 @@ pub fn check(_config: &Config, _json: bool) -> anyhow::Result<ExitCode> {
     bail!("`observer check` is not built yet")
 }
 
-pub fn top(_config: &Config, _url: Option<&str>) -> anyhow::Result<ExitCode> {
-    bail!("`observer top` is not built yet")
+pub fn top(config: &Config, url: Option<&str>) -> anyhow::Result<ExitCode> {
+    top::run(config, url)
 }
