@@ -154,15 +154,17 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     segment.keep(&mut half.at_hand);
     let segment = Segment::kept(skb, &half.at_hand);
     let emitter = Emitter::new(skb, connection, direction);
-    // A reset of what has no beginning is the answer to a SYN; the socket may try again.
-    let begins = half.walk.phase == phase::NEW && segment.flags & RST == 0;
-    let again = !begins && segment.flags & SYN != 0 && is_other_syn(&half.walk, segment.start);
-    if again && matches!(direction, Direction::Egress) {
-        *shared = Shared::default();
-        emitter.set_announced(announced::NO);
+    if half.walk.phase == phase::NEW && segment.flags & RST != 0 {
+        // The answer to a SYN; the socket may try again.
+        release(skb, connection, direction, direction, 0);
+        return;
     }
-    if begins || again {
-        half.finished = 0;
+    // Of the other side's, only TCP knows whether to believe it: a forged SYN must not end what goes on.
+    let own_syn = matches!(direction, Direction::Egress) && segment.flags & SYN != 0;
+    if own_syn && half.walk.phase != phase::NEW && is_other_syn(&half.walk, segment.start) {
+        begin_anew(connection);
+    }
+    if half.walk.phase == phase::NEW {
         half.walk = match (segment.flags & SYN != 0, shared.joined) {
             (true, 0) => Walk::from_start(segment.start),
             _ => Walk::joined(segment.start),
@@ -194,6 +196,23 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     }
     let went = walk::<_, WALK_FIRST>(half, shared, &segment, &emitter);
     carry_on(skb, connection, direction, &segment, went);
+}
+
+/// Forgets everything of the socket's last attempt to connect. A claim is held; a socket that connects has no other
+/// traffic.
+#[inline(always)]
+fn begin_anew(connection: *mut Connection) {
+    // SAFETY: storage lives as long as the run.
+    unsafe {
+        (*connection).shared = Shared::default();
+        (*connection).announced = announced::NO;
+    }
+    locked(connection, |halves| {
+        for half in halves {
+            half.walk.phase = phase::NEW;
+            half.finished = 0;
+        }
+    });
 }
 
 /// Whether a SYN begins another attempt to connect, and is not the present one's, sent again: the socket of a refused

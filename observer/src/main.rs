@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use observer::config::args::{self, Act, Page};
 use observer::config::{Config, Said, resolve};
-use observer::{config, daemon, metrics, preflight};
+use observer::{config, daemon, metrics, preflight, top};
 
 fn main() -> ExitCode {
     let act = args::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
@@ -23,7 +23,7 @@ fn perform(act: Act) -> anyhow::Result<ExitCode> {
         Act::Run { flags } => daemon::run(&settled(flags)?.0),
         Act::Check { flags, json } => Ok(preflight::check(&settled(flags)?.0, json)),
         Act::Replay { flags, file, format } => observer::replay::run(&settled(flags)?.0, &file, format),
-        Act::Top { flags, url } => observer::top(&settled(flags)?.0, url.as_deref()),
+        Act::Top { flags, url } => top::run(&settled(flags)?.0, url.as_deref()),
         Act::Config { flags } => print(&settled(flags)?.1.to_string()),
         Act::Completions { shell } => {
             args::completions(shell);

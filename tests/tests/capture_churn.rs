@@ -1,6 +1,8 @@
 //! Many connections, open at once and one after the other: when they are gone, so is what was kept of them, in the
 //! kernel and in this process.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
@@ -270,4 +272,3 @@ fn thousand_connections_a_second() {
     println!("{test}: {count} connections in {:?}", begin.elapsed());
     attached.finish(test, before, 2 * u64::from(count));
 }
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

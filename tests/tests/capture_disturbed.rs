@@ -1,5 +1,7 @@
 //! Every header frame again, where packets are lost, overtake each other, or meet on two CPUs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -144,4 +146,3 @@ fn large_messages_under_cpu_pressure() {
     let (seen, losses) = watch.finish();
     compare(&recorded, &seen).assert(test, &losses);
 }
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

@@ -1,6 +1,8 @@
 //! Every header frame that the applications sent and received, byte for byte: over loopback and between two
 //! network namespaces, IPv4 and IPv6.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::net::IpAddr;
 
 use tests::capture::comparison::compare;
@@ -122,4 +124,3 @@ fn many_streams_veth_ipv6() {
 fn large_bodies_veth() {
     veth("large_bodies_veth", SERVER[1], &large_bodies());
 }
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

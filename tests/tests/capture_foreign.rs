@@ -1,5 +1,7 @@
 //! Traffic that is not HTTP/2 is never taken for it: from its beginning, and joined in the middle.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
@@ -214,4 +216,3 @@ fn postgres_programs() -> Result<PathBuf, Error> {
         .find(|path| path.join("initdb").exists())
         .ok_or_else(|| Error::Missing("no PostgreSQL server".into()))
 }
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

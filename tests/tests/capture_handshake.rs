@@ -1,6 +1,8 @@
 //! Data that arrives on the very segment that completes the handshake, or before it: the programs then meet the
 //! listening socket.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Command;
@@ -170,4 +172,3 @@ fn set_option(listener: &TcpListener, option: i32, value: i32) {
         unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, (&raw const value).cast(), length) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]

@@ -1,5 +1,7 @@
 //! A daemon that is killed leaves nothing attached and nothing loaded, and its traffic goes on.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
@@ -94,4 +96,3 @@ fn killed_under_traffic_ten_times() {
         progress.calls()
     );
 }
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

@@ -1,5 +1,7 @@
 //! Three capabilities are enough, and each that is missing is named.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::process::{Command, Output};
 
 use tests::capture::watch::{attach, object};
@@ -70,4 +72,3 @@ fn three_capabilities_are_enough() {
     }
     check(&[], &["CAP_BPF and CAP_NET_ADMIN and CAP_PERFMON are missing"]);
 }
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
