@@ -136,7 +136,8 @@ impl Bench {
             for (direction, (before, after)) in before.iter().zip(self.runs()?).enumerate() {
                 for (which, ((runs, time), (runs_after, time_after))) in before.iter().zip(after).enumerate()
                 {
-                    let each = (time_after - *time).as_nanos() as f64 / (runs_after - *runs).max(1) as f64;
+                    let runs = u32::try_from(runs_after - runs)?.max(1);
+                    let each = time_after.saturating_sub(*time).as_secs_f64() * 1e9 / f64::from(runs);
                     best[direction][which] = best[direction][which].min(each);
                 }
             }

@@ -1,5 +1,10 @@
 //! Capture tests: real connections whose two applications record what they send and receive, and the ring's view
 //! of the same connections to compare with. None of the observer's own decoding takes part.
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "parts of tests, in which a panic is a failure with a place"
+)]
 
 pub mod comparison;
 pub mod empty;

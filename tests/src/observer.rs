@@ -16,7 +16,7 @@ use crate::wait;
 use crate::workload::tally::Tally;
 
 /// A loaded machine verifies the programs slowly.
-const ATTACHING: Duration = Duration::from_secs(120);
+const ATTACHING: Duration = Duration::from_mins(2);
 /// From the end of a call to its count. Bounded by the drain interval; the rest is for a loaded machine.
 const COUNTING: Duration = Duration::from_secs(20);
 

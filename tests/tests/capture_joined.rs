@@ -1,4 +1,5 @@
 //! Connections that are older than the observer: capture begins within the next few frames, and then misses none.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use observer_ebpf::record::Direction;
 use tests::capture::exchange::{Ends, Exchange};
@@ -9,7 +10,7 @@ use tests::capture::wire::{Frame, Recording};
 use tests::prerequisite::or_skip;
 
 /// Told frames that may pass in one direction, after the attachment, before its capture begins. The evidence is
-/// three chained frame heads, of which the untold ones (DATA, WINDOW_UPDATE) are not counted here.
+/// three chained frame heads, of which the untold ones (DATA, `WINDOW_UPDATE`) are not counted here.
 const MAX_FRAMES_BEFORE: usize = 12;
 
 fn check(test: &str, exchange: Exchange) {

@@ -66,7 +66,7 @@ fn machines() {
             facts.cgroup = Ok(Place {
                 path: "/x".into(),
                 whole: false,
-            })
+            });
         },
         &[("cgroup v2", Grade::Degraded)],
     );

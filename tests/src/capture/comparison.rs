@@ -61,7 +61,9 @@ impl Verdict {
             ..
         } = seen;
         let mut wrong = |what: String| self.differences.push(format!("{who}: {what}"));
-        faults.iter().for_each(|fault| wrong(fault.clone()));
+        for fault in faults {
+            wrong(fault.clone());
+        }
         if !gaps.is_empty() || *missing > 0 {
             wrong(format!("gaps {gaps:?}, {missing} records missing"));
         }

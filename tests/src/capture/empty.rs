@@ -53,7 +53,7 @@ struct Link {
 struct Info {
     fd: u32,
     length: u32,
-    info: u64,
+    target: u64,
 }
 
 impl Empty {
@@ -69,7 +69,10 @@ impl Empty {
             ..Load::default()
         };
         let program = descriptor(bpf(PROG_LOAD, &mut load)?);
-        let (from, to) = (program.as_raw_fd() as u32, group.as_raw_fd() as u32);
+        let (from, to) = (
+            program.as_raw_fd().cast_unsigned(),
+            group.as_raw_fd().cast_unsigned(),
+        );
         let mut link = Link {
             program: from,
             target: to,
@@ -85,13 +88,13 @@ impl Empty {
     /// How often it ran, and for how long, since it was loaded.
     pub fn runs(&self) -> io::Result<(u64, Duration)> {
         let mut info = [0_u8; INFO_BYTES];
-        let (fd, length) = (self.program.as_raw_fd() as u32, INFO_BYTES as u32);
+        let (fd, length) = (self.program.as_raw_fd().cast_unsigned(), INFO_BYTES as u32);
         bpf(
             INFO_BY_FD,
             &mut Info {
                 fd,
                 length,
-                info: info.as_mut_ptr() as u64,
+                target: info.as_mut_ptr() as u64,
             },
         )?;
         let at = |offset: usize| u64::from_ne_bytes(*info[offset..].first_chunk().expect("eight bytes"));

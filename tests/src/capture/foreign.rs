@@ -173,7 +173,7 @@ pub fn redis(port: u16) -> Result<Talk> {
     })
 }
 
-/// To a PostgreSQL server, as a user that needs no password.
+/// To a `PostgreSQL` server, as a user that needs no password.
 pub fn postgres(port: u16, user: &str) -> Result<Talk> {
     let begin = Instant::now();
     // It listens before it is ready.

@@ -23,25 +23,24 @@ impl Group {
         let own = top.join(format!("observer-{}-{name}", std::process::id()));
         std::fs::create_dir(&own).map_err(|error| missing(error.to_string()))?;
         let group = Self { top, own };
-        group
-            .join(&group.own)
-            .map_err(|error| missing(error.to_string()))?;
+        join(&group.own).map_err(|error| missing(error.to_string()))?;
         Ok(group)
     }
 
     pub fn path(&self) -> &Path {
         &self.own
     }
-
-    fn join(&self, group: &Path) -> std::io::Result<()> {
-        std::fs::write(group.join("cgroup.procs"), "0")
-    }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         // Without these the folder stays, which harms nobody.
-        let _ = self.join(&self.top);
+        let _ = join(&self.top);
         let _ = std::fs::remove_dir(&self.own);
     }
+}
+
+/// Moves this process there.
+fn join(group: &Path) -> std::io::Result<()> {
+    std::fs::write(group.join("cgroup.procs"), "0")
 }
