@@ -154,15 +154,15 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     segment.keep(&mut half.at_hand);
     let segment = Segment::kept(skb, &half.at_hand);
     let emitter = Emitter::new(skb, connection, direction);
-    if half.walk.phase == phase::NEW && segment.flags & RST != 0 {
-        release(skb, connection, direction, direction, 0);
-        return;
+    // A reset of what has no beginning is the answer to a SYN; the socket may try again.
+    let begins = half.walk.phase == phase::NEW && segment.flags & RST == 0;
+    let again = !begins && segment.flags & SYN != 0 && is_other_syn(&half.walk, segment.start);
+    if again && matches!(direction, Direction::Egress) {
+        *shared = Shared::default();
+        emitter.set_announced(announced::NO);
     }
-    if segment.flags & SYN != 0 && half.walk.phase != phase::NEW && half.walk.next != segment.start {
-        // Not the same SYN again: the socket was refused and connects anew.
-        begin_anew(connection);
-    }
-    if half.walk.phase == phase::NEW {
+    if begins || again {
+        half.finished = 0;
         half.walk = match (segment.flags & SYN != 0, shared.joined) {
             (true, 0) => Walk::from_start(segment.start),
             _ => Walk::joined(segment.start),
@@ -173,7 +173,9 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
         // A socket that the kernel watches for us tells its end itself. For others, a forged reset must not end
         // the calls: it has to stand exactly where the stream does.
         // SAFETY: written before the first packet.
-        if unsafe { (*connection).watched } == 0 && (segment.start == half.top || direction as u8 == 1) {
+        let (watched, announced) = unsafe { ((*connection).watched, (*connection).announced) };
+        let stands = segment.start == half.top || direction as u8 == 1;
+        if watched == 0 && announced != announced::NO && stands {
             emitter.closed(&mut half.walk, segment.time, Close::Reset);
         }
         release(skb, connection, direction, direction, 0);
@@ -194,21 +196,16 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     carry_on(skb, connection, direction, &segment, went);
 }
 
-/// Forgets everything of the socket's last connection. A claim is held; a socket that connects has no other traffic.
+/// Whether a SYN begins another attempt to connect, and is not the present one's, sent again: the socket of a refused
+/// attempt may be used for the next. Data that came with the first SYN (TCP fast open) lies behind it.
 #[inline(always)]
-fn begin_anew(connection: *mut Connection) {
-    // SAFETY: storage lives as long as the run.
-    unsafe {
-        (*connection).shared = Shared::default();
-        (*connection).announced = announced::NO;
-    }
-    locked(connection, |halves| {
-        for half in halves {
-            half.walk.phase = phase::NEW;
-            half.finished = 0;
-        }
-    });
+fn is_other_syn(walk: &Walk, start: u32) -> bool {
+    let read = walk.next.wrapping_sub(start);
+    read != 0 && (read > MAX_SYN_DATA || (walk.phase == phase::OPENING && walk.held == 0))
 }
+
+/// More than a SYN can carry.
+const MAX_SYN_DATA: u32 = 0xffff;
 
 /// How a run over some of a source ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -31,13 +31,24 @@ pub mod daemon;
 
 pub mod replay;
 
+pub mod top;
+
 use std::process::ExitCode;
 
 use anyhow::bail;
 
 use config::Config;
 
+<<<<<<< HEAD
 /// Says what this machine allows; fails when the observer cannot run on it.
 pub fn top(_config: &Config, _url: Option<&str>) -> anyhow::Result<ExitCode> {
     bail!("`observer top` is not built yet")
+=======
+pub fn check(_config: &Config, _json: bool) -> anyhow::Result<ExitCode> {
+    bail!("`observer check` is not built yet")
+}
+
+pub fn top(config: &Config, url: Option<&str>) -> anyhow::Result<ExitCode> {
+    top::run(config, url)
+>>>>>>> top
 }

@@ -215,3 +215,4 @@ fn postgres_programs() -> Result<PathBuf, Error> {
         .find(|path| path.join("initdb").exists())
         .ok_or_else(|| Error::Missing("no PostgreSQL server".into()))
 }
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

@@ -128,8 +128,20 @@ impl Host {
             .iter()
             .map(|(space, pid)| (*space, *pid))
             .collect();
-        let mut others = others.into_iter().filter(|(space, _)| *space != own);
-        others.find_map(|(space, pid)| self.sockets_of(space, pid, now).and_then(find))
+        let others: Vec<_> = others.into_iter().filter(|(space, _)| *space != own).collect();
+        let mut elsewhere = others.iter();
+        let found = elsewhere.find_map(|(space, pid)| self.sockets_of(*space, *pid, now).and_then(find));
+        if found.is_some() {
+            return found;
+        }
+        // A short connection has ended before it was looked for; who listens where it was accepted is still there.
+        // Only now, because the same port may be listened on in several namespaces.
+        let listens = |sockets: &Sockets| sockets.listener(local).map(|listener| (listener.inode, 0));
+        if let Some(inodes) = self.own_sockets(now).and_then(listens) {
+            return Some(inodes);
+        }
+        let mut elsewhere = others.iter();
+        elsewhere.find_map(|(space, pid)| self.sockets_of(*space, *pid, now).and_then(listens))
     }
 
     /// Of the last pass over all processes: how many were denied, how much was left out.

@@ -115,6 +115,11 @@ impl Connection {
                 self.session
                     .get_or_insert_with(|| Box::new(Session::new(socket.joined != 0)));
             }
+            // Until the answer shows that it stays HTTP/1, of which the kernel tells again, it may be left for HTTP/2:
+            // what was numbered and sent by then belongs to that.
+            Protocol::Http1 if socket.joined == 0 && self.counted != Some(Carries::Http1) => {
+                self.session.get_or_insert_with(|| Box::new(Session::new(false)));
+            }
             Protocol::Http1 | Protocol::Tls | Protocol::Other => self.session = None,
         }
         self.count(own);

@@ -300,3 +300,15 @@ fn a_connection_without_a_name_goes_at_the_ceiling_too() {
     assert_eq!(bench.pipeline.waiting, 0);
     bench.expect(r#"marty_observer_lost_total{reason="unnamed_call"} 2"#);
 }
+
+#[test]
+fn http1_is_left_for_http2() {
+    let mut bench = Bench::new(false, 10);
+    bench.open(7, Protocol::Http1);
+    bench.open(7, Protocol::Http2);
+    bench.call(7, "0");
+    bench.sweep();
+    bench.expect(r#"marty_grpc_requests_total{service="svc",method="/p.S/M",status="OK"} 1"#);
+    bench.expect(r#"marty_observer_lost_total{reason="record_gap"} 0"#);
+    bench.expect(r#"marty_observer_resynchronisations_total 0"#);
+}
