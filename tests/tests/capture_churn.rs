@@ -1,5 +1,6 @@
 //! Many connections, open at once and one after the other: when they are gone, so is what was kept of them, in the
 //! kernel and in this process.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

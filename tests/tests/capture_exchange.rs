@@ -1,5 +1,6 @@
 //! Every header frame that the applications sent and received, byte for byte: over loopback and between two
 //! network namespaces, IPv4 and IPv6.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,5 +1,6 @@
 //! Data that arrives on the very segment that completes the handshake, or before it: the programs then meet the
 //! listening socket.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
