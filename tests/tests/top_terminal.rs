@@ -188,7 +188,7 @@ fn top_in_80x24() -> Result<()> {
     let screen = terminal.expect(&[
         "server side, by rate",
         "lost: ring_full",
-        "prod/csca    …scaService/Get00",
+        "prod/csca    …CscaService/Get00",
         "5.00ms 9.50ms 9.90ms      7",
         "rows 1-18 of 40",
         "(+10)",
