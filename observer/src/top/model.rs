@@ -87,7 +87,9 @@ pub fn report(earlier: Option<&Reading>, now: &Reading, side: Side, grouping: Gr
         .collect();
     let sum = |groups: &BTreeMap<Key, Totals>| {
         let mut sum = Totals::default();
-        groups.values().for_each(|totals| sum.add(totals));
+        for totals in groups.values() {
+            sum.add(totals);
+        }
         sum
     };
     Report {

@@ -22,6 +22,7 @@ pub enum Sort {
 }
 
 impl Sort {
+    #[must_use]
     pub const fn next(self) -> Self {
         match self {
             Self::Rate => Self::Errors,

@@ -1,4 +1,4 @@
-//! Quantiles out of cumulative buckets, as PromQL's `histogram_quantile` finds them.
+//! Quantiles out of cumulative buckets, as Prometheus' `histogram_quantile` finds them.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ impl Buckets {
         }
     }
 
+    #[must_use]
     pub fn map(&self, mut change: impl FnMut(f64, f64) -> f64) -> Self {
         let mut changed = Self::default();
         for (bound, count) in self.iter() {
