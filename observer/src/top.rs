@@ -18,6 +18,7 @@ pub mod model;
 pub mod scrape;
 pub mod screen;
 pub mod table;
+pub mod terminal;
 pub mod view;
 
 use crate::config::Config;
@@ -58,15 +59,6 @@ fn once(url: &Url) -> anyhow::Result<()> {
     }
 }
 
-/// Puts the terminal back whichever way this ends; on a panic, which may abort, ratatui's hook does.
-struct Restore;
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        ratatui::restore();
-    }
-}
-
 fn live(url: &Url) -> anyhow::Result<()> {
     let ended = Arc::new(AtomicBool::new(false));
     for signal in [
@@ -76,26 +68,25 @@ fn live(url: &Url) -> anyhow::Result<()> {
     ] {
         signal_hook::flag::register(signal, Arc::clone(&ended))?;
     }
-    // Before it is taken, so that a failure halfway is undone as well.
-    let _restore = Restore;
-    let mut terminal = ratatui::try_init().context("cannot take the terminal")?;
     let outcomes = readings(url.clone())?;
     let mut show = Show {
         url: url.to_string(),
         ..Show::default()
     };
-    let mut drawn = None;
-    while !show.view.quit && !ended.load(Ordering::Relaxed) {
-        let mut changed = wait(&mut show.view)?;
-        for outcome in outcomes.try_iter() {
-            changed |= show.take(outcome);
+    terminal::with(|terminal| {
+        let mut drawn = None;
+        while !show.view.quit && !ended.load(Ordering::Relaxed) {
+            let mut changed = wait(&mut show.view)?;
+            for outcome in outcomes.try_iter() {
+                changed |= show.take(outcome);
+            }
+            if changed || drawn.is_none_or(|drawn: Instant| drawn.elapsed() > INTERVAL) {
+                show.draw(terminal)?;
+                drawn = Some(Instant::now());
+            }
         }
-        if changed || drawn.is_none_or(|drawn: Instant| drawn.elapsed() > INTERVAL) {
-            show.draw(&mut terminal)?;
-            drawn = Some(Instant::now());
-        }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Waits for a key; says whether there is something to draw.

@@ -24,10 +24,13 @@ pub fn bytes(value: f64) -> String {
 }
 
 pub fn seconds(value: f64) -> String {
-    if value >= 600.0 {
-        return format!("{:.0}m", (value / 60.0).min(9999.0));
-    }
-    scaled(value, &[(1e-6, "us"), (1e-3, "ms"), (1.0, "s")])
+    let (unit, name) = match value {
+        ..600.0 => return scaled(value, &[(1e-6, "us"), (1e-3, "ms"), (1.0, "s")]),
+        ..36_000.0 => (60.0, "m"),
+        ..360_000.0 => (3600.0, "h"),
+        _ => (86_400.0, "d"),
+    };
+    format!("{:.0}{name}", (value / unit).min(99_999.0))
 }
 
 pub fn percent(value: f64) -> String {
