@@ -2,8 +2,6 @@
 //! kernel and in this process.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};

@@ -1,8 +1,6 @@
 //! Every header frame again, where packets are lost, overtake each other, or meet on two CPUs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 

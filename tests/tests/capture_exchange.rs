@@ -2,8 +2,6 @@
 //! network namespaces, IPv4 and IPv6.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::net::IpAddr;
 
 use tests::capture::comparison::compare;

@@ -1,8 +1,6 @@
 //! Traffic that is not HTTP/2 is never taken for it: from its beginning, and joined in the middle.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::collections::BTreeMap;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;

@@ -1,8 +1,6 @@
 //! Connections that are older than the observer: capture begins within the next few frames, and then misses none.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
-
 use observer_ebpf::record::Direction;
 use tests::capture::exchange::{Ends, Exchange};
 use tests::capture::seen::{Connection, Seen};

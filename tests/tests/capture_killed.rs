@@ -1,8 +1,6 @@
 //! A daemon that is killed leaves nothing attached and nothing loaded, and its traffic goes on.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 

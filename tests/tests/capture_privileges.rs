@@ -1,8 +1,6 @@
 //! Three capabilities are enough, and each that is missing is named.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::process::{Command, Output};
 
 use tests::capture::watch::{attach, object};

@@ -1,6 +1,7 @@
 //! `observer top` in a terminal of two sizes: what it shows, what keys do, and that the terminal is as it was after.
 //! Needs no kernel programs: the metrics come from a small server in here.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -47,10 +48,19 @@ fn metrics(calls: u64) -> String {
     for method in 0..40 {
         let labels =
             format!("service=\"csca\",method=\"/csca.CscaService/Get{method:02}\",namespace=\"prod\"");
-        text += &format!("marty_grpc_requests_total{{{labels},status=\"OK\"}} {calls}\n");
-        text += &format!("marty_grpc_request_duration_seconds_bucket{{{labels},le=\"0.01\"}} {calls}\n");
-        text += &format!("marty_grpc_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {calls}\n");
-        text += &format!("marty_grpc_requests_in_flight{{{labels}}} 7\n");
+        let _ = writeln!(
+            text,
+            "marty_grpc_requests_total{{{labels},status=\"OK\"}} {calls}"
+        );
+        let _ = writeln!(
+            text,
+            "marty_grpc_request_duration_seconds_bucket{{{labels},le=\"0.01\"}} {calls}"
+        );
+        let _ = writeln!(
+            text,
+            "marty_grpc_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {calls}"
+        );
+        let _ = writeln!(text, "marty_grpc_requests_in_flight{{{labels}}} 7");
     }
     text + &format!(
         "marty_grpc_client_requests_total{{service=\"gate\",peer=\"csca\",method=\"/x.Y/Z\",status=\"OK\"}} {calls}\n"

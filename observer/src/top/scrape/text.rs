@@ -144,7 +144,7 @@ mod tests {
     fn check(text: &str, expected: Result<&str, &str>) {
         let mut seen = String::new();
         let parsed = parse(text, |name, labels, value| {
-            seen = format!("{name} {:?} {value}", labels.0)
+            seen = format!("{name} {:?} {value}", labels.0);
         });
         match (parsed, expected) {
             (Ok(()), Ok(expected)) => assert_eq!(seen, expected, "{text}"),
