@@ -287,7 +287,9 @@ mod tests {
                 .ports(Some(std::process::id()), 0, now)
                 .contains(&client.port)
         );
-        assert_eq!(host.owner(server, server, now), None);
+        // A connection that has ended: who listens there is still known, who connected is not.
+        assert_eq!(host.owner(server, server, now), Some(std::process::id()));
+        assert_eq!(host.owner(client, client, now), None);
     }
 
     #[test]
