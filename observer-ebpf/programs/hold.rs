@@ -195,7 +195,7 @@ pub fn drain<const OUTSIDE: bool>(
         Went::Done => {
             let _ = HELD.remove(key);
             locked(connection, |halves| {
-                free(crate::maps::half(halves, direction), slot)
+                free(crate::maps::half(halves, direction), slot);
             });
         }
         Went::Outside => next = if crossed { Next::CrossOpen } else { Next::DrainOpen },

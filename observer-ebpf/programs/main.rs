@@ -10,6 +10,14 @@
     reason = "every call of the kernel and every access to its memory is unsafe; each says why it is right"
 )]
 #![expect(
+    clippy::cast_ptr_alignment,
+    clippy::cast_lossless,
+    clippy::needless_pass_by_value,
+    clippy::needless_borrows_for_generic_args,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the kernel aligns what it hands out; the bindings' constants are u32; aya hands over contexts by value"
+)]
+#![expect(
     clippy::inline_always,
     reason = "calls between programs do not mix with tail calls on old kernels"
 )]

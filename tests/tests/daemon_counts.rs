@@ -40,7 +40,24 @@ fn check(test: &str, language: Language) -> Result<()> {
         let mut client = caller.client(&server.address(), &place)?;
         made.add(&client.run(mixed())?);
         client.quit()?;
-        let taken = server.tally_after(made.ended())?;
+        // grpc-js does not tell its program of methods that it does not have; the clients saw how they ended.
+        let unheard: Vec<_> = made
+            .methods
+            .iter()
+            .filter(|(method, _)| method.ends_with("/Unheard"))
+            .collect();
+        let untold = if language == Language::Node {
+            unheard.iter().map(|(_, of)| of.ended_in_all()).sum()
+        } else {
+            0
+        };
+        let mut taken = server.tally_after(made.ended() - untold)?;
+        for (method, tally) in unheard {
+            taken
+                .methods
+                .entry(method.clone())
+                .or_insert_with(|| tally.clone());
+        }
         observer.expect(Side::Server, &[], &taken)?;
         observer.expect(Side::Client, &[], &made)?;
         println!(

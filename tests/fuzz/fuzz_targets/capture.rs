@@ -21,7 +21,14 @@ impl Read for Trickle<'_> {
 
 fn replayed(input: impl Read) -> Option<(bool, Vec<u8>)> {
     let mut out = Vec::new();
-    let damaged = decode(&Config::default(), input, None, ReplayFormat::Json, &mut out, &mut io::sink());
+    let damaged = decode(
+        &Config::default(),
+        input,
+        None,
+        ReplayFormat::Json,
+        &mut out,
+        &mut io::sink(),
+    );
     damaged.ok().map(|damaged| (damaged, out))
 }
 
