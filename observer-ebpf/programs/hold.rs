@@ -17,7 +17,7 @@ use crate::segment::{FIN, Segment};
 use crate::stream::{Went, forget, go_on, pass, release, walk};
 
 /// Parts of one segment: 64 KiB, the most that GRO and GSO make (but for BIG TCP, which counts as a loss).
-const MAX_PARTS: u32 = 16;
+const MAX_PARTS: u32 = 65_536_u32.div_ceil(HELD_BYTES as u32);
 
 /// Also the bits of a slot number.
 const LAST_SLOT: u32 = MAX_HELD_SLOTS - 1;

@@ -73,7 +73,7 @@ pub static HELD: HashMap<HeldKey, Held, MAX_HELD, { BPF_F_NO_PREALLOC as usize }
 
 /// Data on segments that complete a handshake, until the connection they belong to exists: one round of one
 /// program run. Least recently used go first, so that a flood of such segments cannot fill it for long.
-/// 64 parts of 4 KiB: 256 KiB.
+/// 64 parts of 16 KiB: 1 MiB.
 #[btf_map]
 pub static HANDSHAKES: LruHashMap<HeldKey, Held, 64> = LruHashMap::new();
 

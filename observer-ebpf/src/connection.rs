@@ -83,13 +83,15 @@ pub struct Connection {
 const _: () = assert!(size_of::<Half>() == 160);
 const _: () = assert!(size_of::<Connection>() == 352);
 
-/// A segment is held in slots of this many bytes.
-pub const HELD_BYTES: usize = 4096;
-/// Slots of one direction: 256 KiB of waiting full segments, or 64 small ones. A loss on a connection that carries
-/// calls has seldom more than ten segments behind it; bodies do not wait, whatever their order.
+/// A segment is held in slots of this many bytes: with what the map adds, 16 KiB of the kernel's memory.
+pub const HELD_BYTES: usize = 16_384 - 128;
+/// Slots of one direction: 12 waiting full segments (768 KiB), or 64 small ones. A loss on a connection that carries
+/// calls has seldom more than ten segments behind it. But where processes compete for CPUs, one that delivers
+/// packets may be kept from it for a time slice, and others go on at memory speed meanwhile: with 256 KiB two of
+/// 12 busy connections lost their place within a minute.
 pub const MAX_HELD_SLOTS: u32 = 64;
-/// Slots of all connections: 16 MiB at most, allocated when used.
-pub const MAX_HELD: usize = 4096;
+/// Slots of all connections: 32 MiB at most, allocated when used.
+pub const MAX_HELD: usize = 2048;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]

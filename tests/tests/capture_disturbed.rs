@@ -85,7 +85,7 @@ fn reordered_only() {
     );
 }
 
-/// Processes that want a CPU all the time.
+/// Processes that want a CPU all the time, as long as this one lives.
 struct Busy(Vec<Child>);
 
 impl Busy {
@@ -94,7 +94,7 @@ impl Busy {
             (0..count)
                 .map(|_| {
                     Command::new("sh")
-                        .args(["-c", "while :; do :; done"])
+                        .args(["-c", "while kill -0 $PPID; do :; done"])
                         .spawn()
                         .unwrap()
                 })

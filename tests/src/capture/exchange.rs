@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, client, server};
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -89,14 +89,12 @@ impl Exchange {
         let at: SocketAddr = told.recv().context("the server does not listen")?;
         let exchange = self.clone();
         let client = spawn_async(&ends.client, move || async move { exchange.call_all(at).await });
-        let client = client
-            .join()
-            .expect("the client has panicked")
-            .context("client")?;
-        let server = server
-            .join()
-            .expect("the server has panicked")
-            .context("server")?;
+        let client = client.join().expect("the client has panicked");
+        let server = server.join().expect("the server has panicked");
+        let (client, server) = match (client, server) {
+            (Ok(client), Ok(server)) => (client, server),
+            (client, server) => bail!("client {:?}, server {:?}", client.err(), server.err()),
+        };
         Ok(client.into_iter().chain(server).collect())
     }
 
@@ -213,6 +211,8 @@ pub async fn serve_connection(tap: Tap) -> Result<End> {
     builder
         .max_header_list_size(MAX_BLOCK)
         .max_concurrent_streams(1000);
+    // Cancelled calls are wanted here; h2 takes more than a few for an attack.
+    builder.max_pending_accept_reset_streams(1000);
     let mut connection = builder.handshake::<_, Bytes>(tap.clone()).await?;
     while let Some(request) = connection.accept().await {
         let (request, respond) = request?;
