@@ -57,7 +57,7 @@ fn run(workspace: &Workspace, program: &Path, folder: &Path, target: &str) -> Re
     // New inputs go to the first directory: seeds that are worth keeping are added to the second by hand.
     let found = workspace.target.join("fuzz-corpus").join(target);
     std::fs::create_dir_all(&found)?;
-    let seeds = folder.join("corpus").join(target);
+    let seeds = folder.join("seeds").join(target);
     let mut command = process::command(program);
     // Without a sanitizer, because the code under test forbids `unsafe`; so a stable compiler is enough.
     command
