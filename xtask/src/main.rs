@@ -10,12 +10,14 @@ mod lint;
 mod packages;
 mod privilege;
 mod process;
+mod rules;
 mod run;
 mod test;
 mod tidy;
 mod tool;
 mod toolchain;
 mod workspace;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,7 @@ Usage: cargo xtask COMMAND
                               say what was skipped and why
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
+  rules [--check]             rules and alerts of the service level objectives (deploy/rules/slos.yaml)
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost";
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
     let command = match command.as_str() {
         "build" => build::command,
         "run" => run::command,
+        "rules" => rules::command,
         "test" => test::command,
         "lint" => lint::command,
         "tidy" => tidy::command,
