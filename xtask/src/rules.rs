@@ -43,10 +43,7 @@ pub fn is_current(workspace: &Workspace) -> Result<bool> {
         if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
             continue;
         }
-        println!(
-            "{} is not what slos.yaml says: cargo xtask rules",
-            path.display()
-        );
+        println!("{} is not what slos.yaml says: cargo xtask rules", path.display());
         current = false;
     }
     Ok(current)

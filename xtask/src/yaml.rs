@@ -34,8 +34,7 @@ pub fn document(text: &str) -> Result<Value> {
 
 /// The only document of a file.
 pub fn file(path: &std::path::Path) -> Result<Value> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     document(&text).with_context(|| path.display().to_string())
 }
 
@@ -149,10 +148,7 @@ mod tests {
 
     #[test]
     fn anchors() {
-        check(
-            "a: &x {b: 1}\nc: *x\n",
-            &[json!({"a": {"b": 1}, "c": {"b": 1}})],
-        );
+        check("a: &x {b: 1}\nc: *x\n", &[json!({"a": {"b": 1}, "c": {"b": 1}})]);
     }
 
     #[test]

@@ -234,9 +234,9 @@ impl Reader<'_> {
 }
 
 fn is_name(name: &str) -> bool {
-    name.split('_')
-        .all(|word| word.starts_with(|c: char| c.is_ascii_lowercase()) && word.chars().all(char::is_alphanumeric))
-        && name == name.to_lowercase()
+    name.split('_').all(|word| {
+        word.starts_with(|c: char| c.is_ascii_lowercase()) && word.chars().all(char::is_alphanumeric)
+    }) && name == name.to_lowercase()
 }
 
 #[cfg(test)]

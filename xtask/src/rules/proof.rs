@@ -31,7 +31,12 @@ fn budget(text: &mut String, objective: &Objective) {
     let name = &objective.name;
     case(text, &format!("{name}: half of the budget"));
     series(text, objective, &[(120, objective.budget() / 2.0)]);
-    expect(text, "60m", &format!("round(slo:{name}:error_budget_remaining, 0.001)"), Some("0.5"));
+    expect(
+        text,
+        "60m",
+        &format!("round(slo:{name}:error_budget_remaining, 0.001)"),
+        Some("0.5"),
+    );
 }
 
 fn critical(text: &mut String, objective: &Objective, percent: f64) {
@@ -120,7 +125,10 @@ fn labels(objective: &Objective) -> String {
     let value = |label: &str| {
         let found = objective.selectors.iter().find(|(own, _)| *own == label);
         let pattern = found.map_or("", |(_, pattern)| pattern.as_str());
-        pattern.replace(".+", "x").replace(".*", "x").replace(['\\', '(', ')', '?'], "")
+        pattern
+            .replace(".+", "x")
+            .replace(".*", "x")
+            .replace(['\\', '(', ')', '?'], "")
     };
     let text = ["namespace", "service", "method"].map(|label| {
         let value = value(label);

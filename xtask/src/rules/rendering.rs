@@ -63,7 +63,9 @@ fn rates(objective: &Objective) -> (String, String) {
         );
         return (
             format!("sum(rate(marty_grpc_request_duration_seconds_count{all}[5m]))"),
-            format!("clamp_min({total} - sum(rate(marty_grpc_request_duration_seconds_bucket{good}[5m])), 0)"),
+            format!(
+                "clamp_min({total} - sum(rate(marty_grpc_request_duration_seconds_bucket{good}[5m])), 0)"
+            ),
         );
     }
     let all = selector(objective, Some("status!=\"_unobserved\""));
@@ -151,7 +153,9 @@ fn burning(text: &mut String, objective: &Objective, burn: Burn, factor: f64) {
 }
 
 fn group(text: &mut String, objective: &Objective, kind: &str) {
-    let Objective { name, description, .. } = objective;
+    let Objective {
+        name, description, ..
+    } = objective;
     if kind == "recording" {
         *text += &format!("  # {description}\n");
     }
