@@ -15,6 +15,7 @@ use crate::wait;
 use crate::workload::cache;
 
 pub mod application;
+pub mod chart;
 pub mod dashboard;
 pub mod prometheus;
 pub mod stack;
