@@ -5,6 +5,8 @@
 mod bench;
 mod build;
 mod deny;
+mod deploy_test;
+mod dist;
 mod linker;
 mod lint;
 mod packages;
@@ -37,6 +39,9 @@ Usage: cargo xtask COMMAND
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
   rules [--check]             rules and alerts of the service level objectives (deploy/rules/slos.yaml)
+  dist                        static daemon, Debian package, image, bill of materials in target/dist
+  deploy-test [--fast]        rules, chart, dashboards, and the real servers around a real observer;
+                              --fast: without a kernel
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost";
 
 fn main() -> ExitCode {
@@ -57,6 +62,8 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
     let command = match command.as_str() {
         "build" => build::command,
         "run" => run::command,
+        "deploy-test" => deploy_test::command,
+        "dist" => dist::command,
         "rules" => rules::command,
         "test" => test::command,
         "lint" => lint::command,

@@ -93,7 +93,8 @@ fn firing(alert: &str) -> String {
 }
 
 fn case(text: &mut String, name: &str) {
-    *text += &format!("  - name: '{name}'\n    interval: 1m\n    input_series:\n");
+    let piece = format!("  - name: '{name}'\n    interval: 1m\n    input_series:\n");
+    *text += &piece;
 }
 
 /// Counters of good and bad calls; `phases` are minutes and the part of bad calls in them.
@@ -115,7 +116,8 @@ fn series(text: &mut String, objective: &Objective, phases: &[(u32, f64)]) {
         None => CALLS * bad,
     });
     for (name, values) in [(good, of_good), (all, of_other)] {
-        *text += &format!("      - series: '{name}'\n        values: '{values}'\n");
+        let piece = format!("      - series: '{name}'\n        values: '{values}'\n");
+        *text += &piece;
     }
     *text += "    promql_expr_test:\n";
 }
@@ -150,9 +152,13 @@ fn counter(phases: &[(u32, f64)], a_minute: impl Fn(f64) -> f64) -> String {
 }
 
 fn expect(text: &mut String, at: &str, expression: &str, value: Option<&str>) {
-    *text += &format!("      - expr: '{expression}'\n        eval_time: {at}\n");
+    let piece = format!("      - expr: '{expression}'\n        eval_time: {at}\n");
+    *text += &piece;
     match value {
-        Some(value) => *text += &format!("        exp_samples: [{{labels: '{{}}', value: {value}}}]\n"),
+        Some(value) => {
+            let piece = format!("        exp_samples: [{{labels: '{{}}', value: {value}}}]\n");
+            *text += &piece;
+        }
         None => *text += "        exp_samples: []\n",
     }
 }

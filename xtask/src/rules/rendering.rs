@@ -100,7 +100,7 @@ fn critical(text: &mut String, objective: &Objective, percent: f64) {
     let (alert, subject) = (objective.alert(), objective.subject());
     let limit = number(percent / 100.0);
     let percent = number(percent);
-    *text += &format!(
+    let piece = format!(
         "      - alert: {alert}Critical
         expr: sli:{name}:rate5m < {limit}
         for: 2m
@@ -115,6 +115,7 @@ fn critical(text: &mut String, objective: &Objective, percent: f64) {
           runbook_url: {RUNBOOKS}/SloCritical.md
 "
     );
+    *text += &piece;
 }
 
 fn burning(text: &mut String, objective: &Objective, burn: Burn, factor: f64) {
@@ -130,7 +131,7 @@ fn burning(text: &mut String, objective: &Objective, burn: Burn, factor: f64) {
     } = burn;
     let factor = number(factor);
     let rate = word.to_lowercase();
-    *text += &format!(
+    let piece = format!(
         "      - alert: {alert}{word}Burn
         expr: |
           (1 - sli:{name}:rate{long}) / {budget} > {factor}
@@ -150,6 +151,7 @@ fn burning(text: &mut String, objective: &Objective, burn: Burn, factor: f64) {
           runbook_url: {RUNBOOKS}/SloBurn.md
 "
     );
+    *text += &piece;
 }
 
 fn group(text: &mut String, objective: &Objective, kind: &str) {
@@ -157,11 +159,14 @@ fn group(text: &mut String, objective: &Objective, kind: &str) {
         name, description, ..
     } = objective;
     if kind == "recording" {
-        *text += &format!("  # {description}\n");
+        let piece = format!("  # {description}\n");
+        *text += &piece;
     }
-    *text += &format!("  - name: slo.{name}.{kind}\n    interval: 30s\n    rules:\n");
+    let piece = format!("  - name: slo.{name}.{kind}\n    interval: 30s\n    rules:\n");
+    *text += &piece;
 }
 
 fn record(text: &mut String, name: &str, expression: &str) {
-    *text += &format!("      - record: {name}\n        expr: {expression}\n");
+    let piece = format!("      - record: {name}\n        expr: {expression}\n");
+    *text += &piece;
 }
