@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 /// Without a kernel, in two minutes: for every change.
 const FAST: [&str; 2] = ["deploy_rules", "deploy_chart"];
 /// The daemon, and the servers.
-const LIVE: [&str; 2] = ["deploy_unit", "deploy_stack"];
+const LIVE: [&str; 3] = ["deploy_unit", "deploy_stack", "deploy_cluster"];
 
 /// What no registry that we may use offers.
 const NOT_HAD: [(&str, &str); 3] = [

@@ -127,7 +127,7 @@ fn told_by(webhook: &Webhook, folder: &Path) -> Result<PathBuf> {
     let names = receivers
         .lines()
         .filter_map(|line| line.strip_prefix("  - name: "));
-    let replaced: String = names
+    let replaced: Vec<String> = names
         .map(|name| {
             format!(
                 "  - name: {name}\n    webhook_configs: [{{url: '{}'}}]\n",
@@ -135,6 +135,7 @@ fn told_by(webhook: &Webhook, folder: &Path) -> Result<PathBuf> {
             )
         })
         .collect();
+    let replaced = replaced.concat();
     let templates = folder.join("templates");
     std::fs::create_dir_all(&templates)?;
     std::fs::copy(
