@@ -119,7 +119,7 @@ fn observe(folder: &Path, cgroup: &Cgroup, service: u16, database: u16) -> Resul
 
 /// The shipped Alertmanager configuration with its routes, inhibitions and templates; only every receiver is the
 /// webhook.
-fn told_by(webhook: &Webhook, folder: &Path) -> Result<PathBuf> {
+pub fn told_by(webhook: &Webhook, folder: &Path) -> Result<PathBuf> {
     let shipped = std::fs::read_to_string(deploy().join("alertmanager/alertmanager.yml"))?;
     let (before, receivers) = shipped
         .split_once("\nreceivers:\n")
