@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod deny;
+mod instructions;
 mod linker;
 mod lint;
 mod packages;
@@ -29,12 +30,13 @@ Usage: cargo xtask COMMAND
   build [--debug-programs]    the kernel object and the daemon: one file, target/release/observer;
                               with --debug-programs the kernel programs log (aya-log)
   run [-- ARGS]               build, become root by sudo where needed, run the daemon with ARGS
-  test [--unit] [--live] [--fuzz] [-- LIBTEST ARGS]
+  test [--unit] [--live] [--fuzz] [--instructions] [-- LIBTEST ARGS]
                               build, run all tests that this machine can run (or the named parts),
                               say what was skipped and why
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
-  bench [-- CRITERION ARGS]   what decoding and the kernel programs cost";
+  bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
+  bench --instructions        count the instructions of a call and write them down for `test`";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
