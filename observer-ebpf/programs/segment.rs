@@ -12,7 +12,7 @@ pub const RST: u8 = 0x04;
 
 const IPV4_HEADER: u32 = 20;
 const IPV6_HEADER: u32 = 40;
-const TCP_HEADER: u32 = 20;
+const TCP_HEADER: usize = 20;
 const TCP: u8 = 6;
 
 /// Extension headers that are skipped before TCP is expected; more is no traffic of this world.
@@ -30,6 +30,24 @@ pub fn load<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[u8; N]>
     } else {
         None
     }
+}
+
+/// `N` bytes of the packet at `OFFSET`: read where they lie if the kernel has them in one piece, as it nearly always has
+/// of headers. That saves the call.
+#[inline(always)]
+fn at_hand<const OFFSET: u32, const N: usize>(skb: *mut __sk_buff) -> Option<[u8; N]> {
+    // SAFETY: the context is valid for the whole run; the kernel makes addresses of these two loads.
+    let (data, end) = unsafe {
+        (
+            (&raw const (*skb).data).read_volatile() as usize,
+            (&raw const (*skb).data_end).read_volatile() as usize,
+        )
+    };
+    if data + OFFSET as usize + N <= end {
+        // SAFETY: the packet has these bytes; any alignment will do for them.
+        return Some(unsafe { ((data + OFFSET as usize) as *const [u8; N]).read() });
+    }
+    load::<N>(skb, OFFSET)
 }
 
 /// `N` words of the packet at `offset`, in network order.
@@ -71,30 +89,28 @@ impl Segment {
     /// The segment in the packet; its time is set by [`Segment::at`].
     #[inline(always)]
     pub fn parse(skb: *mut __sk_buff) -> Result<Self, Refusal> {
-        // The least that any TCP packet has, so one load does for IPv4 without options.
-        let Some(ip) = load::<{ (IPV4_HEADER + TCP_HEADER) as usize }>(skb, 0) else {
+        // What the decision needs of an IP header of either version: both are at least so long.
+        let Some([version, _, _, _, _, _, next, _, _, protocol]) = at_hand::<0, 10>(skb) else {
             return Err(Refusal::NotTcp);
         };
-        let offset = match ip[0] >> 4 {
-            4 if ip[9] == TCP => u32::from(ip[0] & 15) * 4,
-            6 if ip[6] == TCP => IPV6_HEADER,
-            6 => skip_extensions(skb, ip[6]).ok_or(Refusal::NotTcp)?,
+        let (offset, tcp) = match version >> 4 {
+            4 if protocol != TCP => return Err(Refusal::NotTcp),
+            4 if version & 15 == 5 => (IPV4_HEADER, at_hand::<IPV4_HEADER, TCP_HEADER>(skb)),
+            6 if next == TCP => (IPV6_HEADER, at_hand::<IPV6_HEADER, TCP_HEADER>(skb)),
+            4 => {
+                let offset = u32::from(version & 15) * 4;
+                (offset, load(skb, offset))
+            }
+            6 => {
+                let offset = skip_extensions(skb, next).ok_or(Refusal::NotTcp)?;
+                (offset, load(skb, offset))
+            }
             _ => return Err(Refusal::NotTcp),
         };
-        if offset == IPV4_HEADER {
-            let [.., a, b, c, d, _, _, _, _, doff, flags, _, _, _, _, _, _] = ip;
-            return Self::of(skb, offset, u32::from_be_bytes([a, b, c, d]), doff, flags);
-        }
-        let Some(tcp) = load::<{ TCP_HEADER as usize }>(skb, offset) else {
+        let Some([_, _, _, _, a, b, c, d, _, _, _, _, doff, flags, ..]) = tcp else {
             return Err(Refusal::Unreadable);
         };
-        Self::of(
-            skb,
-            offset,
-            u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
-            tcp[12],
-            tcp[13],
-        )
+        Self::of(skb, offset, u32::from_be_bytes([a, b, c, d]), doff, flags)
     }
 
     #[inline(always)]

@@ -130,7 +130,31 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
     if segment.length == 0 && segment.flags & (FIN | SYN | RST) == 0 {
         return;
     }
+    if is_passed(connection, direction, &segment) {
+        return;
+    }
     packet(skb, connection, direction, segment);
+}
+
+/// Whether there is nothing in the segment that anybody waits for: the inside of a body, most of all. Read without
+/// the claim: where the walker has been it does not go again, and if it loses its place right now, then this is not
+/// the segment at which it finds one. A socket that the kernel does not watch has to know how far it got.
+#[inline(always)]
+fn is_passed(connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    // SAFETY: storage lives as long as the run.
+    unsafe {
+        let half = match direction {
+            Direction::Ingress => &raw const (*connection).halves[0],
+            Direction::Egress => &raw const (*connection).halves[1],
+        };
+        let next = (&raw const (*half).walk.next).read_volatile();
+        let phase = (&raw const (*half).walk.phase).read_volatile();
+        let end = segment.start.wrapping_add(segment.length);
+        segment.flags & (FIN | SYN | RST) == 0
+            && phase == phase::HEAD
+            && behind(next, end)
+            && (*connection).watched != 0
+    }
 }
 
 /// A packet with something to walk, or that changes the connection.

@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod deny;
+mod elf;
 mod linker;
 mod lint;
 mod packages;
