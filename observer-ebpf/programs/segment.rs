@@ -15,6 +15,12 @@ const IPV6_HEADER: u32 = 40;
 const TCP_HEADER: usize = 20;
 const TCP: u8 = 6;
 
+/// Options of TCP, and how many are looked at. Linux sends 3 before that of MPTCP.
+const END: u8 = 0;
+const NO_OPERATION: u8 = 1;
+const MPTCP: u8 = 30;
+const MAX_OPTIONS: u32 = 8;
+
 /// Extension headers that are skipped before TCP is expected; more is no traffic of this world.
 const MAX_EXTENSIONS: u32 = 6;
 
@@ -149,7 +155,9 @@ impl Segment {
             start: self.start,
             length: self.length,
             payload: self.payload,
-            flags: u32::from(self.flags),
+            // Behind IP headers of 60 bytes, or 40 and a few extensions of 2 KiB.
+            header: self.header as u16,
+            flags: u16::from(self.flags),
         };
         // SAFETY: no instruction at all; the compiler has to believe that memory has changed.
         unsafe { core::arch::asm!("") };
@@ -163,6 +171,7 @@ impl Segment {
             start,
             length,
             payload,
+            header,
             flags,
         } = *at_hand;
         Self {
@@ -171,7 +180,7 @@ impl Segment {
             length,
             flags: flags as u8,
             payload,
-            header: 0,
+            header: u32::from(header),
             time,
         }
     }
@@ -180,6 +189,28 @@ impl Segment {
     #[inline(always)]
     pub fn ports(&self) -> Option<u64> {
         Some(u64::from(u32::from_be_bytes(load::<4>(self.skb, self.header)?)))
+    }
+
+    /// Whether the segment carries data of MPTCP: its option (RFC 8684) is on every such segment, and on none of a
+    /// connection that fell back to TCP.
+    #[inline(always)]
+    pub fn is_multipath(&self) -> bool {
+        let mut at = self.header + TCP_HEADER as u32;
+        for _ in 0..MAX_OPTIONS {
+            if at + 2 > self.payload {
+                return false;
+            }
+            let Some([kind, length]) = load::<2>(self.skb, at) else {
+                return false;
+            };
+            at += match kind {
+                END => return false,
+                MPTCP => return true,
+                NO_OPERATION => 1,
+                _ => u32::from(length),
+            };
+        }
+        false
     }
 
     /// Loads `length` bytes (1 to `most`) at `at` to `target`.
