@@ -213,12 +213,12 @@ impl Emitter {
 
     /// The place was lost outside of the walk, for want of a run or of room.
     #[inline(always)]
-    pub fn gap<B: Bytes>(&self, walk: &mut Walk, source: &B, loss: Loss) {
+    pub fn gap(&self, walk: &mut Walk, time: u64, loss: Loss) {
         count(loss);
         let record = Record {
             kind: Kind::Gap as u8,
             frame_type: loss as u8,
-            ..bare(self.cookie(), source.time(), next(walk), self.direction)
+            ..bare(self.cookie(), time, next(walk), self.direction)
         };
         if !send(record) {
             count(Loss::RingFull);
@@ -334,10 +334,7 @@ impl Emitter {
     pub fn reopen_other(&self) {
         let direction = self.direction;
         locked(self.connection, |halves| {
-            let other = half(halves, direction.other());
-            if other.busy == 0 {
-                other.walk.phase = observer_ebpf::walker::phase::REOPEN;
-            }
+            half(halves, direction.other()).reopen = 1;
         });
     }
 }

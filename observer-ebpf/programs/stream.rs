@@ -10,8 +10,8 @@ use aya_ebpf::programs::SkBuffContext;
 use core::ptr::from_ref;
 use observer_ebpf::connection::{Connection, Half, announced};
 use observer_ebpf::loss::Loss;
-use observer_ebpf::record::{Close, Direction, Role};
-use observer_ebpf::walker::{Shared, Walk, What, phase, step_frames, step_outside};
+use observer_ebpf::record::{Close, Direction, Protocol, Role};
+use observer_ebpf::walker::{Shared, Walk, What, hide, phase, step_frames, step_outside};
 
 use crate::PASS;
 use crate::emit::{Bytes, Emitter};
@@ -130,7 +130,31 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
     if segment.length == 0 && segment.flags & (FIN | SYN | RST) == 0 {
         return;
     }
+    if is_passed(connection, direction, &segment) {
+        return;
+    }
     packet(skb, connection, direction, segment);
+}
+
+/// Whether there is nothing in the segment that anybody waits for: the inside of a body, most of all. Read without
+/// the claim: where the walker has been it does not go again, and if it loses its place right now, then this is not
+/// the segment at which it finds one. A socket that the kernel does not watch has to know how far it got.
+#[inline(always)]
+fn is_passed(connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    // SAFETY: storage lives as long as the run.
+    unsafe {
+        let half = match direction {
+            Direction::Ingress => &raw const (*connection).halves[0],
+            Direction::Egress => &raw const (*connection).halves[1],
+        };
+        let next = (&raw const (*half).walk.next).read_volatile();
+        let phase = (&raw const (*half).walk.phase).read_volatile();
+        let end = segment.start.wrapping_add(segment.length);
+        segment.flags & (FIN | SYN | RST) == 0
+            && phase == phase::HEAD
+            && behind(next, end)
+            && (*connection).watched != 0
+    }
 }
 
 /// A packet with something to walk, or that changes the connection.
@@ -138,7 +162,7 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
 fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: Segment) {
     if !claim(connection, direction) {
         if segment.flags & RST == 0 {
-            go_on(skb, direction, Next::Store);
+            wait(skb, connection, direction, &segment);
         }
         return;
     }
@@ -186,7 +210,7 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     settle_start(&mut half.walk, segment.start);
     if half.walk.needs_order() && !behind(half.walk.next, segment.start) {
         unclaim(connection, direction);
-        go_on(skb, direction, Next::Store);
+        wait(skb, connection, direction, &segment);
         return;
     }
     // SAFETY: storage lives as long as the run.
@@ -196,6 +220,24 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     }
     let went = walk::<_, WALK_FIRST>(half, shared, &segment, &emitter);
     carry_on(skb, connection, direction, &segment, went);
+}
+
+/// Stores the segment until its turn has come.
+#[inline(always)]
+fn wait(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: &Segment) {
+    go_on(skb, direction, Next::Store);
+    let end = segment.start.wrapping_add(segment.length);
+    locked(connection, |halves| {
+        half(halves, direction).lose(Loss::TooManyFrames, end)
+    });
+}
+
+/// No tail call is left for the answer after the data of the handshake.
+#[inline(always)]
+pub fn lose_answer(connection: *mut Connection) {
+    locked(connection, |[_, egress]| {
+        egress.lose(Loss::TooManyFrames, egress.walk.next)
+    });
 }
 
 /// Forgets everything of the socket's last attempt to connect. A claim is held; a socket that connects has no other
@@ -265,7 +307,7 @@ fn carry_on(
         };
         go_on(skb, direction, next);
         // No run is left for the rest of the segment.
-        Emitter::new(skb, connection, direction).gap(&mut half.walk, segment, Loss::TooManyFrames);
+        Emitter::new(skb, connection, direction).gap(&mut half.walk, segment.time, Loss::TooManyFrames);
         half.walk.lose(segment.start.wrapping_add(segment.length));
     }
     finish(skb, connection, direction, segment);
@@ -335,7 +377,7 @@ pub fn pass<B: Bytes, const MOST: u32>(
                 emitter.set_announced(announced::NO);
                 return Went::Unannounced;
             }
-            What::Gap => emitter.gap(&mut half.walk, source, Loss::ImplausibleFrame),
+            What::Gap => emitter.gap(&mut half.walk, source.time(), Loss::ImplausibleFrame),
             What::Reopen => emitter.reopen_other(),
             _ => {}
         }
@@ -388,7 +430,14 @@ fn outside(skb: *mut __sk_buff, direction: Direction) {
     };
     let segment = Segment::kept(skb, &half.at_hand);
     let emitter = Emitter::new(skb, connection, direction);
-    let went = pass::<_, OPEN>(half, shared, &segment, &emitter);
+    let begins = matches!(half.walk.phase, phase::OPENING | phase::SEARCH) && half.walk.held == 0;
+    let went = if begins && segment.is_multipath() {
+        hide(&mut half.walk, shared, Protocol::Multipath);
+        emitter.set_announced(announced::NO);
+        Went::Unannounced
+    } else {
+        pass::<_, OPEN>(half, shared, &segment, &emitter)
+    };
     carry_on(skb, connection, direction, &segment, went);
 }
 
@@ -417,8 +466,19 @@ fn announce(skb: *mut __sk_buff, direction: Direction, hook: Direction) {
     let told = emitter.announce(&mut half.walk, shared, unsafe { bpf_ktime_get_ns() });
     emitter.set_announced(if told { announced::YES } else { announced::FAILED });
     resume(skb, hook, half.resume);
-    half.walk.lose(half.walk.next);
-    unclaim(connection, direction);
+    // No tail call is left. What waited goes on waiting; of the segment at hand, the rest is lost.
+    let crossed = direction as u8 != hook as u8;
+    let end = half.at_hand.start.wrapping_add(half.at_hand.length);
+    locked(connection, |halves| {
+        let half = crate::maps::half(halves, direction);
+        if !crossed {
+            half.lose(Loss::TooManyFrames, end);
+        }
+        half.busy = 0;
+    });
+    if crossed {
+        lose_answer(connection);
+    }
 }
 
 /// The segment has to wait. The claim is not held.
@@ -431,7 +491,7 @@ fn store(skb: *mut __sk_buff, direction: Direction) {
     let Ok(segment) = Segment::parse(skb) else { return };
     // SAFETY: the clock has no preconditions.
     let segment = segment.at(unsafe { bpf_ktime_get_ns() });
-    if hold::store(skb, connection, direction, &segment) {
+    if hold::store(connection, direction, &segment) {
         go_on(skb, direction, Next::Drain);
         unclaim(connection, direction);
     }
@@ -447,14 +507,7 @@ fn drain<const OUTSIDE: bool>(skb: *mut __sk_buff, direction: Direction, hook: D
 
 #[inline(always)]
 fn claim(connection: *mut Connection, direction: Direction) -> bool {
-    locked(connection, |halves| {
-        let half = half(halves, direction);
-        let free = half.busy == 0;
-        if free {
-            half.busy = 1;
-        }
-        free
-    })
+    locked(connection, |halves| half(halves, direction).claim())
 }
 
 #[inline(always)]
@@ -474,7 +527,7 @@ pub fn release(
 ) {
     let free = locked(connection, |halves| {
         let half = half(halves, direction);
-        let free = half.ready == seen;
+        let free = half.ready == seen && half.lost == 0;
         if free {
             half.busy = 0;
         }
@@ -487,6 +540,7 @@ pub fn release(
     }
     if crossed {
         go_on(skb, hook, Next::Entry);
+        lose_answer(connection);
     }
 }
 

@@ -10,9 +10,9 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 use crate::linker::Linker;
-use crate::process;
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace::{Workspace, cargo};
+use crate::{elf, process};
 
 /// Tells `observer/build.rs` which object to embed.
 pub const KERNEL_OBJECT: &str = "OBSERVER_KERNEL_OBJECT";
@@ -65,6 +65,8 @@ pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBu
     let flags = [
         format!("-Clinker={}", linker.program.display()),
         String::from("-Clink-arg=--btf"),
+        // The linker's default keeps LLVM from expanding copies in place; they would become calls of functions.
+        String::from("-Clink-arg=--disable-expand-memcpy-in-order"),
         // The object is the same wherever it was built, and tells nobody where that was.
         format!("--remap-path-prefix={}=", workspace.root.display()),
     ];
@@ -76,7 +78,8 @@ pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBu
         .join(PROFILE)
         .join("observer");
     let object = workspace.kernel_object();
-    replace(&product, &object)?;
+    let linked = std::fs::read(&product).with_context(|| format!("{} was not built", product.display()))?;
+    replace(elf::finish(&linked)?, &object)?;
     println!("kernel object: {}, {} KiB", object.display(), kibibytes(&object)?);
     Ok(object)
 }
@@ -119,8 +122,7 @@ pub fn locked() -> Option<&'static str> {
 }
 
 /// Leaves an equal file alone, so that cargo does not build the daemon again for nothing.
-fn replace(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
-    let new = std::fs::read(from).with_context(|| format!("{} was not built", from.display()))?;
+fn replace(new: Vec<u8>, to: &std::path::Path) -> Result<()> {
     if std::fs::read(to).is_ok_and(|old| old == new) {
         return Ok(());
     }

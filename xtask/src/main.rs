@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod deny;
+mod elf;
 mod instructions;
 mod linker;
 mod lint;

@@ -99,6 +99,8 @@ words! {
         Http1 = "http1",
         Tls = "tls",
         Other = "other",
+        /// One path of several: nothing in it can be told.
+        Multipath = "mptcp",
     }
 }
 
