@@ -25,6 +25,7 @@ use crate::logs;
 use crate::metrics;
 use crate::pipeline::drive::Drive;
 use crate::pipeline::{self, Pipeline};
+use crate::probe::claim::Claim;
 use crate::probe::{self, OBJECT, Probe, Root};
 use crate::service_manager::ServiceManager;
 
@@ -46,6 +47,13 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         Arc::new(SystemClock),
         Arc::clone(&registry),
     )?;
+    let root = Root::find(config.cgroup.as_deref())?;
+    let claim = Claim::wait(&root)?;
+    if claim.is_none() {
+        tracing::warn!(
+            "a process that is no observer has locked the cgroup's directory; a second observer would not be noticed"
+        );
+    }
     let manager = Arc::new(service_manager());
     let health = Arc::new(Health::new(Arc::new(SystemClock)));
     let endpoint = Endpoint::start(
@@ -54,7 +62,6 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         Arc::clone(&health),
     )?;
 
-    let root = Root::find(config.cgroup.as_deref())?;
     if !root.whole {
         tracing::warn!(
             cgroup = ?root.path,
@@ -96,6 +103,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         .keep_alive(move || watched.is_live())
         .context("cannot start the watchdog thread")?;
     let stopped = drive.run()?;
+    drop(claim);
     tell(manager.stopping());
     tracing::info!("programs detached; everything captured is counted");
     await_last_scrape(&registry, &stop)?;

@@ -93,6 +93,7 @@ pub fn judge(facts: &Facts) -> Report {
     findings.extend([
         object(facts),
         cgroup(facts),
+        other(facts),
         lockdown(facts),
         memory(facts),
         jit(facts),
@@ -169,6 +170,18 @@ fn cgroup(facts: &Facts) -> Finding {
         ),
         Err(error) => Finding::fatal("cgroup v2", "not found", error),
     }
+}
+
+/// Not fatal: whoever looks into a running observer's container finds that very one.
+fn other(facts: &Facts) -> Finding {
+    if facts.taken {
+        return Finding::degraded(
+            "other observer",
+            "attached to this cgroup",
+            "it counts already; a second one is refused, because every call would be counted twice",
+        );
+    }
+    Finding::fine("other observer", "none")
 }
 
 fn lockdown(facts: &Facts) -> Finding {

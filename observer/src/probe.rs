@@ -4,6 +4,7 @@
 //! programs and frees the maps. Nothing is pinned.
 
 mod cgroup;
+pub mod claim;
 mod object;
 pub mod privilege;
 mod ring;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod cluster;
 mod deny;
 mod linker;
 mod lint;
@@ -34,7 +35,8 @@ Usage: cargo xtask COMMAND
                               say what was skipped and why
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
-  bench [-- CRITERION ARGS]   what decoding and the kernel programs cost";
+  bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
+  cluster [-- LIBTEST ARGS]   a real Kubernetes on this machine, the proof of identity in it, and its end";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -58,6 +60,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "lint" => lint::command,
         "tidy" => tidy::command,
         "bench" => bench::command,
+        "cluster" => cluster::command,
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(ExitCode::SUCCESS);

@@ -11,6 +11,7 @@ use aya::sys::{is_map_supported, is_program_supported};
 use super::names::Names;
 use crate::config::Config;
 use crate::probe::Root;
+use crate::probe::claim::{Claim, ClaimError};
 use crate::probe::privilege::{Capabilities, unlock_memory};
 
 /// The cgroup v2 directory that would be attached to.
@@ -34,6 +35,8 @@ pub struct Facts {
     pub jit: Option<u8>,
     /// Name, and whether the kernel has it; `None`: it would not say.
     pub features: Vec<(&'static str, Option<bool>)>,
+    /// Whether another observer is attached to that directory.
+    pub taken: bool,
     /// Whether the controllers, and with them the containers, are in cgroup v1.
     pub hybrid: bool,
     /// Who tells the names of pods and services.
@@ -50,6 +53,7 @@ impl Facts {
             capabilities: Capabilities::effective(),
             object,
             cgroup: place(config.cgroup.as_deref()),
+            taken: is_taken(config.cgroup.as_deref()),
             lockdown: read("/sys/kernel/security/lockdown").and_then(|text| chosen(&text)),
             unlocked: unlock_memory(),
             jit: read("/proc/sys/net/core/bpf_jit_enable").and_then(|text| text.trim().parse().ok()),
@@ -77,6 +81,12 @@ fn place(configured: Option<&Path>) -> Result<Place, String> {
         path,
         whole: root.whole,
     })
+}
+
+/// The claim is given back at once; what cannot be claimed for another reason is told with the directory.
+fn is_taken(configured: Option<&Path>) -> bool {
+    let claimed = Root::find(configured).map(|root| Claim::take(&root).map(drop));
+    matches!(claimed, Ok(Err(ClaimError::Taken(_))))
 }
 
 /// The word in brackets.

@@ -13,6 +13,7 @@ fn machine() -> Facts {
             path: "/sys/fs/cgroup".into(),
             whole: true,
         }),
+        taken: false,
         lockdown: None,
         unlocked: Ok(()),
         jit: Some(1),
@@ -65,6 +66,7 @@ fn machines() {
         |facts| facts.release = "custom".into(),
         &[("kernel", Grade::Degraded)],
     );
+    check(|facts| facts.taken = true, &[("other observer", Grade::Degraded)]);
     check(|facts| facts.object = false, &[("kernel programs", Grade::Fatal)]);
     check(
         |facts| facts.cgroup = Err("mount it".into()),
