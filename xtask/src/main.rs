@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod cluster;
 mod deny;
 mod elf;
 mod instructions;
@@ -37,7 +38,8 @@ Usage: cargo xtask COMMAND
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
-  bench --instructions        count the instructions of a call and write them down for `test`";
+  bench --instructions        count the instructions of a call and write them down for `test`
+  cluster [-- LIBTEST ARGS]   a real Kubernetes on this machine, the proof of identity in it, and its end";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -61,6 +63,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "lint" => lint::command,
         "tidy" => tidy::command,
         "bench" => bench::command,
+        "cluster" => cluster::command,
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(ExitCode::SUCCESS);

@@ -19,6 +19,15 @@ fn machine() -> Facts {
         jit: Some(1),
         features: vec![("ring buffer", Some(true))],
         hybrid: false,
+        names: Names {
+            node: "node1".into(),
+            off: false,
+            pods: Asked::No,
+            services: Asked::No,
+            kubelet: Asked::No,
+            kubepods: false,
+            sight: Sight::Everything,
+        },
     }
 }
 
