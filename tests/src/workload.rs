@@ -20,6 +20,7 @@ mod rust;
 pub mod tally;
 
 pub use peer::{Client, Server};
+pub use python::environment;
 
 /// An implementation of gRPC, and the programming model where one has two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

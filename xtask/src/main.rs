@@ -6,6 +6,8 @@ mod bench;
 mod build;
 mod cluster;
 mod deny;
+mod deploy_test;
+mod dist;
 mod elf;
 mod instructions;
 mod linker;
@@ -13,12 +15,14 @@ mod lint;
 mod packages;
 mod privilege;
 mod process;
+mod rules;
 mod run;
 mod test;
 mod tidy;
 mod tool;
 mod toolchain;
 mod workspace;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -39,7 +43,11 @@ Usage: cargo xtask COMMAND
   tidy                        the project's own rules of structure
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
   bench --instructions        count the instructions of a call and write them down for `test`
-  cluster [-- LIBTEST ARGS]   a real Kubernetes on this machine, the proof of identity in it, and its end";
+  cluster [-- LIBTEST ARGS]   a real Kubernetes on this machine, the proof of identity in it, and its end
+  rules [--check]             rules and alerts of the service level objectives (deploy/rules/slos.yaml)
+  dist                        static daemon, Debian package, image, bill of materials in target/dist
+  deploy-test [--fast]        rules, chart, dashboards, and the real servers around a real observer;
+                              --fast: without a kernel";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -59,6 +67,9 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
     let command = match command.as_str() {
         "build" => build::command,
         "run" => run::command,
+        "deploy-test" => deploy_test::command,
+        "dist" => dist::command,
+        "rules" => rules::command,
         "test" => test::command,
         "lint" => lint::command,
         "tidy" => tidy::command,

@@ -45,6 +45,11 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
             Part::Instructions => instructions::guard(workspace, &skips)?,
         };
     }
+    close(&skips, tally)
+}
+
+/// Names what was skipped and sums up.
+pub fn close(skips: &Skips, mut tally: Tally) -> Result<ExitCode> {
     let skipped = skips.read()?;
     for (test, reason) in &skipped {
         println!("SKIPPED {test}: {reason}");
@@ -85,9 +90,32 @@ fn unit(workspace: &Workspace, skips: &Skips, libtest: &[String]) -> Result<Tall
     tally::run("unit tests", &mut test)
 }
 
+/// Some programs of crate `tests`; without a daemon only what needs none.
+pub fn of(
+    workspace: &Workspace,
+    skips: &Skips,
+    daemon: Option<&PathBuf>,
+    programs: &[&str],
+) -> Result<Tally> {
+    let mut test = cargo_test(workspace, skips);
+    test.args(["--package", "tests"]);
+    for program in programs {
+        test.args(["--test", program]);
+    }
+    if let Some(daemon) = daemon {
+        test.env(DAEMON, daemon);
+    }
+    run_live(test, skips, &[])
+}
+
 fn live(workspace: &Workspace, skips: &Skips, daemon: &PathBuf, libtest: &[String]) -> Result<Tally> {
     let mut test = cargo_test(workspace, skips);
     test.args(["--package", "tests"]).env(DAEMON, daemon);
+    run_live(test, skips, libtest)
+}
+
+/// As root, which attaching needs.
+fn run_live(mut test: Command, skips: &Skips, libtest: &[String]) -> Result<Tally> {
     if !privilege::is_root() {
         let Some(sudo) = process::which("sudo") else {
             return skip_live(test, skips);
@@ -156,7 +184,7 @@ pub struct Skips {
 }
 
 impl Skips {
-    fn begin(workspace: &Workspace) -> Result<Self> {
+    pub fn begin(workspace: &Workspace) -> Result<Self> {
         let file = workspace.target.join("skipped.txt");
         std::fs::create_dir_all(&workspace.target)?;
         std::fs::write(&file, "").with_context(|| format!("{} cannot be written", file.display()))?;
