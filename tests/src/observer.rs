@@ -39,6 +39,11 @@ pub struct Observer {
 impl Observer {
     /// Started, attached and ready.
     pub fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_in(&Place::default(), arguments)
+    }
+
+    /// The same, in a place of its own.
+    pub fn start_in(place: &Place, arguments: &[&str]) -> Result<Self> {
         let daemon = prepare().map_err(|error| anyhow::anyhow!(error))?;
         // The port is free again when the listener is dropped; nothing else here asks for ports of this range.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
@@ -49,7 +54,7 @@ impl Observer {
             address.clone().into(),
         ];
         command.extend(arguments.iter().map(OsString::from));
-        let process = Process::start(&command, &Place::default())?;
+        let process = Process::start(&command, place)?;
         let mut observer = Self { process, address };
         observer.await_ready()?;
         Ok(observer)

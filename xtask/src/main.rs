@@ -15,6 +15,7 @@ mod test;
 mod tidy;
 mod tool;
 mod toolchain;
+mod truth;
 mod workspace;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ Usage: cargo xtask COMMAND
   test [--unit] [--live] [--fuzz] [-- LIBTEST ARGS]
                               build, run all tests that this machine can run (or the named parts),
                               say what was skipped and why
+  truth [--quick] [--help]    the observer against what real gRPC programs counted, in every situation
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost";
@@ -55,6 +57,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "build" => build::command,
         "run" => run::command,
         "test" => test::command,
+        "truth" => truth::command,
         "lint" => lint::command,
         "tidy" => tidy::command,
         "bench" => bench::command,
