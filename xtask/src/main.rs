@@ -21,6 +21,7 @@ mod test;
 mod tidy;
 mod tool;
 mod toolchain;
+mod truth;
 mod workspace;
 mod yaml;
 
@@ -39,6 +40,7 @@ Usage: cargo xtask COMMAND
   test [--unit] [--live] [--fuzz] [--instructions] [-- LIBTEST ARGS]
                               build, run all tests that this machine can run (or the named parts),
                               say what was skipped and why
+  truth [--quick] [--help]    the observer against what real gRPC programs counted, in every situation
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
@@ -71,6 +73,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "dist" => dist::command,
         "rules" => rules::command,
         "test" => test::command,
+        "truth" => truth::command,
         "lint" => lint::command,
         "tidy" => tidy::command,
         "bench" => bench::command,
