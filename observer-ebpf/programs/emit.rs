@@ -215,6 +215,12 @@ impl Emitter {
     #[inline(always)]
     pub fn gap(&self, walk: &mut Walk, time: u64, loss: Loss) {
         count(loss);
+        say!(
+            "connection {}: gap in direction {}, loss {}",
+            self.cookie(),
+            self.direction as u8,
+            loss as u8
+        );
         let record = Record {
             kind: Kind::Gap as u8,
             frame_type: loss as u8,
@@ -266,6 +272,13 @@ impl Emitter {
             payload: size_of::<Socket>() as u32,
             ..bare(self.cookie(), time, next(walk), self.direction)
         };
+        say!(
+            "connection {}: protocol {}, joined {}, requests {}",
+            self.cookie(),
+            shared.protocol,
+            shared.joined,
+            shared.requests
+        );
         let socket = self.socket(shared);
         let Some(entry) = Reservation::new(HEAD + size_of::<Socket>()) else {
             count(Loss::RingFull);
@@ -461,6 +474,7 @@ fn joined(words: [u32; 4]) -> [u8; 16] {
 /// Tells the end of a connection, outside of its numbered records: whoever walks may be walking still.
 #[inline(always)]
 pub fn end(connection: &Connection, close: Close) {
+    say!("connection {}: ended, {}", connection.cookie, close as u8);
     // SAFETY: the clock has no preconditions.
     let time = unsafe { bpf_ktime_get_ns() };
     let record = Record {

@@ -12,10 +12,11 @@ use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{Close, Direction};
 use observer_ebpf::walker::{Walk, phase};
 
+use crate::claim::{lose_answer, release};
 use crate::emit::{Emitter, HeldSegment, bounded};
 use crate::maps::{BLANK, HANDSHAKES, HELD, Next, count, half, locked};
 use crate::segment::{FIN, Segment};
-use crate::stream::{Went, forget, go_on, lose_answer, pass, release, walk};
+use crate::stream::{Went, forget, go_on, pass, walk};
 
 /// Parts of one segment: 64 KiB, the most that GRO and GSO make (but for BIG TCP, which counts as a loss).
 const MAX_PARTS: u32 = 65_536_u32.div_ceil(HELD_BYTES as u32);
@@ -116,6 +117,7 @@ fn fill(held: &mut Held, segment: &Segment, part: u32, parts: u32) -> bool {
 /// whoever has the claim, at the latest when it is given back; on return `true` that is the caller.
 #[inline(always)]
 fn give_up(connection: *mut Connection, direction: Direction, loss: Loss, end: u32) -> bool {
+    say!("no room to wait in direction {}, up to {}", direction as u8, end);
     locked(connection, |halves| {
         let half = half(halves, direction);
         half.lose(loss, end);

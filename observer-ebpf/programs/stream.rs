@@ -4,24 +4,23 @@
 //! in programs of its own by tail calls, so that the usual case stays small.
 
 use aya_ebpf::bindings::{__sk_buff, bpf_sock};
-use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_sk_fullsock, bpf_tail_call};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_tail_call};
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
 use core::ptr::from_ref;
 use observer_ebpf::connection::{Connection, Half, announced};
 use observer_ebpf::loss::Loss;
-use observer_ebpf::record::{Close, Direction, Protocol, Role};
+use observer_ebpf::record::{Close, Direction, Protocol};
 use observer_ebpf::walker::{Shared, Walk, What, hide, phase, step_frames, step_outside};
 
 use crate::PASS;
+use crate::claim::{claim, lose_answer, release, unclaim};
 use crate::emit::{Bytes, Emitter};
+use crate::first_sight::first_sight;
 use crate::hold;
-use crate::hold::{behind, handshake_name, settle_start};
+use crate::hold::{behind, settle_start};
 use crate::maps::{CONNECTIONS, EGRESS, INGRESS, Next, count, half, locked};
 use crate::segment::{FIN, RST, Refusal, SYN, Segment};
-
-const LISTEN: u32 = 10;
-const TCP: u32 = 6;
 
 /// Frames walked in the first run and in each further one. 8 cover any single call; 33 runs (the kernel's limit of
 /// tail calls) of 40 cover the 64 KiB segment of 50-byte frames.
@@ -229,14 +228,6 @@ fn wait(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, 
     let end = segment.start.wrapping_add(segment.length);
     locked(connection, |halves| {
         half(halves, direction).lose(Loss::TooManyFrames, end)
-    });
-}
-
-/// No tail call is left for the answer after the data of the handshake.
-#[inline(always)]
-pub fn lose_answer(connection: *mut Connection) {
-    locked(connection, |[_, egress]| {
-        egress.lose(Loss::TooManyFrames, egress.walk.next)
     });
 }
 
@@ -503,106 +494,4 @@ fn drain<const OUTSIDE: bool>(skb: *mut __sk_buff, direction: Direction, hook: D
     if !connection.is_null() {
         hold::drain::<OUTSIDE>(skb, connection, direction, hook);
     }
-}
-
-#[inline(always)]
-fn claim(connection: *mut Connection, direction: Direction) -> bool {
-    locked(connection, |halves| half(halves, direction).claim())
-}
-
-#[inline(always)]
-fn unclaim(connection: *mut Connection, direction: Direction) {
-    locked(connection, |halves| half(halves, direction).busy = 0);
-}
-
-/// Gives the claim back, unless something became ready that was not among `seen`: then that is walked first.
-/// Where ingress was drained before an answer leaves, the answer's own turn comes now.
-#[inline(always)]
-pub fn release(
-    skb: *mut __sk_buff,
-    connection: *mut Connection,
-    direction: Direction,
-    hook: Direction,
-    seen: u64,
-) {
-    let free = locked(connection, |halves| {
-        let half = half(halves, direction);
-        let free = half.ready == seen && half.lost == 0;
-        if free {
-            half.busy = 0;
-        }
-        free
-    });
-    let crossed = direction as u8 != hook as u8;
-    if !free {
-        go_on(skb, hook, if crossed { Next::Cross } else { Next::Drain });
-        unclaim(connection, direction);
-    }
-    if crossed {
-        go_on(skb, hook, Next::Entry);
-        lose_answer(connection);
-    }
-}
-
-/// A socket without storage: not TCP, a connection older than the observer, or one that begins.
-#[inline(always)]
-fn first_sight(skb: *mut __sk_buff, sk: *mut bpf_sock, direction: Direction) {
-    // SAFETY: not null; the kernel answers null for anything but a full socket.
-    let full = unsafe { bpf_sk_fullsock(sk) };
-    if full.is_null() {
-        return;
-    }
-    // SAFETY: not null, valid for the whole run.
-    if unsafe { (*full).protocol } != TCP {
-        return;
-    }
-    let Ok(segment) = Segment::parse(skb) else { return };
-    // SAFETY: as above.
-    if unsafe { (*full).state } == LISTEN {
-        if matches!(direction, Direction::Ingress) && segment.length > 0 {
-            // SAFETY: the clock has no preconditions.
-            let segment = segment.at(unsafe { bpf_ktime_get_ns() });
-            if let Some(name) = name_of(skb, &segment) {
-                hold::store_handshake(name, &segment);
-            }
-        }
-        return;
-    }
-    let begins = segment.flags & SYN != 0;
-    if segment.length == 0 && !begins {
-        return;
-    }
-    let connection = CONNECTIONS.get_or_make(full.cast());
-    if connection.is_null() {
-        count(Loss::NoMemory);
-        return;
-    }
-    // SAFETY: storage lives as long as the run. Two CPUs may come here at once for one old socket; they write the
-    // same values.
-    unsafe {
-        let cookie = bpf_get_socket_cookie(skb.cast());
-        (*connection).cookie = cookie;
-        (*connection).hold = cookie;
-        if begins {
-            (*connection).role = Role::Active as u8;
-        } else {
-            (*connection).shared.joined = 1;
-        }
-    }
-    go_on(skb, direction, Next::Entry);
-}
-
-/// The name under which data of an unfinished handshake is kept, from the packet's own addresses.
-#[inline(always)]
-fn name_of(skb: *mut __sk_buff, segment: &Segment) -> Option<u64> {
-    let [version] = crate::segment::load::<1>(skb, 0)?;
-    let ports = segment.ports()?;
-    if version >> 4 == 4 {
-        let [remote, local] = crate::segment::words::<2>(skb, 12)?;
-        let mapped = |address| [0, 0, 0xffff_u32.to_be(), address];
-        return Some(handshake_name(mapped(local), mapped(remote), ports));
-    }
-    let [a, b, c, d] = crate::segment::words::<4>(skb, 8)?;
-    let [e, f, g, h] = crate::segment::words::<4>(skb, 24)?;
-    Some(handshake_name([e, f, g, h], [a, b, c, d], ports))
 }

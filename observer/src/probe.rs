@@ -6,6 +6,8 @@
 mod cgroup;
 pub mod claim;
 mod heap;
+#[cfg(feature = "kernel-log")]
+mod kernel_log;
 mod object;
 pub mod privilege;
 mod program;
@@ -88,6 +90,8 @@ const HELD_UNTOLD: Duration = Duration::from_secs(20);
 pub struct Probe {
     /// Held for the programs and links in it; gone when detached.
     ebpf: Option<Ebpf>,
+    #[cfg(feature = "kernel-log")]
+    _log: Option<kernel_log::KernelLog>,
     /// An array of programs is emptied when the last descriptor of it is closed.
     _tail_calls: [ProgramArray<MapData>; 2],
     losses: Array<MapData, u64>,
@@ -129,6 +133,8 @@ impl Probe {
             .load(object)?;
         program::load(&mut ebpf)?;
         let tail_calls = program::tail_calls(&mut ebpf)?;
+        #[cfg(feature = "kernel-log")]
+        let log = kernel_log::KernelLog::start(&mut ebpf);
         let ring = Ring::new(map::<RingBuf<MapData>>(&mut ebpf, "RECORDS")?);
         let losses = map(&mut ebpf, "LOSSES")?;
         let held = map(&mut ebpf, "HELD")?;
@@ -138,6 +144,8 @@ impl Probe {
         Ok((
             Self {
                 ebpf: Some(ebpf),
+                #[cfg(feature = "kernel-log")]
+                _log: log,
                 _tail_calls: tail_calls,
                 losses,
                 held,
