@@ -16,6 +16,7 @@ use crate::workload::cache;
 
 pub mod application;
 pub mod chart;
+pub mod cluster;
 pub mod dashboard;
 pub mod prometheus;
 pub mod stack;

@@ -15,7 +15,7 @@ use tests::workload::{Language, Server};
 use tests::{observer, scrape, wait};
 
 /// From a call to its place in an answer of Prometheus: drain, scrape, evaluation, each a second; on a loaded machine.
-const ANSWERING: Duration = Duration::from_secs(60);
+const ANSWERING: Duration = Duration::from_mins(1);
 /// `ServiceDown` waits for a minute, Alertmanager for ten seconds more.
 const ALERTING: Duration = Duration::from_mins(4);
 
@@ -92,7 +92,7 @@ fn counts_are_right(stack: &Stack, made: &Tally) -> Result<()> {
         let question = format!(
             "marty_grpc_requests_total{{job=\"marty-observer\", service=\"{SERVICE}\", method=\"{METHOD}\", status=\"{status}\"}}"
         );
-        expect(stack, &question, f64::from(u32::try_from(*count)?), 0.0)?;
+        expect(stack, &question, number(*count)?, 0.0)?;
     }
     let clash = stack
         .prometheus
@@ -105,10 +105,12 @@ fn counts_are_right(stack: &Stack, made: &Tally) -> Result<()> {
 fn seeds_are_answered(stack: &Stack, made: &Tally) -> Result<()> {
     let ended = |status: &str| {
         let all = made.methods.values();
-        all.map(|of| of.ended.get(status).copied().unwrap_or_default())
-            .sum::<u64>() as f64
+        number(
+            all.map(|of| of.ended.get(status).copied().unwrap_or_default())
+                .sum(),
+        )
     };
-    let (not_found, unavailable, all) = (ended("NOT_FOUND"), ended("UNAVAILABLE"), made.ended() as f64);
+    let (not_found, unavailable, all) = (ended("NOT_FOUND")?, ended("UNAVAILABLE")?, number(made.ended())?);
     let of = format!("{{service=\"{SERVICE}\"}}");
     let failed = (not_found + unavailable) / all;
     for (question, value, within) in [
@@ -162,6 +164,11 @@ fn seeds_are_answered(stack: &Stack, made: &Tally) -> Result<()> {
         expect(stack, &question, value, within)?;
     }
     Ok(())
+}
+
+/// A count as Prometheus has it.
+fn number(count: u64) -> Result<f64> {
+    Ok(f64::from(u32::try_from(count)?))
 }
 
 fn expect(stack: &Stack, question: &str, value: f64, within: f64) -> Result<()> {

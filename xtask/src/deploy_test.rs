@@ -12,9 +12,9 @@ use crate::test::{self, Skips, Tally};
 use crate::workspace::Workspace;
 
 /// Without a kernel, in two minutes: for every change.
-const FAST: [&str; 2] = ["deploy_rules", "deploy_chart"];
+const FAST: [&str; 3] = ["deploy_rules", "deploy_chart", "deploy_silence"];
 /// The daemon, and the servers.
-const LIVE: [&str; 2] = ["deploy_unit", "deploy_stack"];
+const LIVE: [&str; 3] = ["deploy_unit", "deploy_stack", "deploy_cluster"];
 
 /// What no registry that we may use offers.
 const NOT_HAD: [(&str, &str); 3] = [
@@ -47,7 +47,12 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         tally += test::of(workspace, &skips, None, &FAST)?;
     } else {
         let daemon = build::build(workspace, Programs::Release)?;
-        tally += test::of(workspace, &skips, Some(&daemon), &[FAST, LIVE].concat())?;
+        tally += test::of(
+            workspace,
+            &skips,
+            Some(&daemon),
+            &[FAST.as_slice(), &LIVE].concat(),
+        )?;
         for (name, reason) in NOT_HAD {
             skips.add(name, reason)?;
             // The sum counts a skip as one that had passed before.

@@ -21,10 +21,14 @@ pub struct Question {
 pub fn all() -> Result<Vec<Dashboard>> {
     let mut dashboards = Vec::new();
     for entry in std::fs::read_dir(deploy().join("dashboards"))? {
-        let entry = entry?;
-        let file = entry.file_name().to_string_lossy().into_owned();
-        if file.ends_with(".json") {
-            let text = std::fs::read_to_string(entry.path())?;
+        let path = entry?.path();
+        let file = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if path.extension().is_some_and(|end| end == "json") {
+            let text = std::fs::read_to_string(&path)?;
             let document = serde_json::from_str(&text).with_context(|| file.clone())?;
             dashboards.push(Dashboard { file, document });
         }

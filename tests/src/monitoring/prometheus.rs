@@ -36,6 +36,25 @@ impl Prometheus {
             ensure!(configuration.contains(written), "static.yml names no {written}");
             configuration = configuration.replace(written, here);
         }
+        Self::run(servers, folder, address, &configuration)
+    }
+
+    /// The same with deploy/prometheus/kubernetes.yml, for a cluster that is seen from outside.
+    pub fn start_beside(servers: &Servers, folder: &Path, kubeconfig: &Path) -> Result<Self> {
+        let written = std::fs::read_to_string(deploy().join("prometheus/kubernetes.yml"))?;
+        let from = format!("kubeconfig_file: {}\n", kubeconfig.display());
+        let configuration: String = written
+            .split_inclusive('\n')
+            .map(|line| match line.find("- role: ") {
+                // Beside the role, in the same mapping.
+                Some(at) => format!("{line}{}  {from}", &line[..at]),
+                None => line.to_owned(),
+            })
+            .collect();
+        Self::run(servers, folder, free_address()?, &configuration)
+    }
+
+    fn run(servers: &Servers, folder: &Path, address: String, configuration: &str) -> Result<Self> {
         let file = folder.join("prometheus.yml");
         std::fs::write(&file, configuration.replace(": 15s", ": 1s"))?;
         copy_rules(&folder.join("rules"))?;

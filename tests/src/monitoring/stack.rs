@@ -119,7 +119,7 @@ fn observe(folder: &Path, cgroup: &Cgroup, service: u16, database: u16) -> Resul
 
 /// The shipped Alertmanager configuration with its routes, inhibitions and templates; only every receiver is the
 /// webhook.
-fn told_by(webhook: &Webhook, folder: &Path) -> Result<PathBuf> {
+pub fn told_by(webhook: &Webhook, folder: &Path) -> Result<PathBuf> {
     let shipped = std::fs::read_to_string(deploy().join("alertmanager/alertmanager.yml"))?;
     let (before, receivers) = shipped
         .split_once("\nreceivers:\n")
@@ -127,7 +127,7 @@ fn told_by(webhook: &Webhook, folder: &Path) -> Result<PathBuf> {
     let names = receivers
         .lines()
         .filter_map(|line| line.strip_prefix("  - name: "));
-    let replaced: String = names
+    let replaced: Vec<String> = names
         .map(|name| {
             format!(
                 "  - name: {name}\n    webhook_configs: [{{url: '{}'}}]\n",
@@ -135,6 +135,7 @@ fn told_by(webhook: &Webhook, folder: &Path) -> Result<PathBuf> {
             )
         })
         .collect();
+    let replaced = replaced.concat();
     let templates = folder.join("templates");
     std::fs::create_dir_all(&templates)?;
     std::fs::copy(
