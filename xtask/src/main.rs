@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod deny;
 mod elf;
+mod kernels;
 mod linker;
 mod lint;
 mod packages;
@@ -35,7 +36,9 @@ Usage: cargo xtask COMMAND
                               say what was skipped and why
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
-  bench [-- CRITERION ARGS]   what decoding and the kernel programs cost";
+  bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
+  kernels [get | run [NAME]]  the capture test under Debian's other kernels, each in a virtual machine:
+                              fetch them; run those with NAME in their names, or all";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -59,6 +62,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "lint" => lint::command,
         "tidy" => tidy::command,
         "bench" => bench::command,
+        "kernels" => kernels::command,
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(ExitCode::SUCCESS);
