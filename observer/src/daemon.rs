@@ -9,18 +9,23 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::attribution::Attribution;
 use crate::attribution::catalog::Catalog;
+use crate::attribution::kubernetes::Status;
+#[cfg(feature = "kubernetes")]
+use crate::attribution::kubernetes::{connect, informer::Informer};
 use crate::attribution::roster::Roster;
-use crate::attribution::{self, Attribution};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Health};
 use crate::gauge::database::Ports;
+use crate::gauge::own::Account;
 use crate::gauge::{Collector, Gauges};
 use crate::logs;
 use crate::metrics;
 use crate::pipeline::drive::Drive;
 use crate::pipeline::{self, Pipeline};
+use crate::probe::claim::Claim;
 use crate::probe::{self, OBJECT, Probe, Root};
 use crate::service_manager::ServiceManager;
 
@@ -42,6 +47,13 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         Arc::new(SystemClock),
         Arc::clone(&registry),
     )?;
+    let root = Root::find(config.cgroup.as_deref())?;
+    let claim = Claim::wait(&root)?;
+    if claim.is_none() {
+        tracing::warn!(
+            "a process that is no observer has locked the cgroup's directory; a second observer would not be noticed"
+        );
+    }
     let manager = Arc::new(service_manager());
     let health = Arc::new(Health::new(Arc::new(SystemClock)));
     let endpoint = Endpoint::start(
@@ -50,7 +62,6 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         Arc::clone(&health),
     )?;
 
-    let root = Root::find(config.cgroup.as_deref())?;
     if !root.whole {
         tracing::warn!(
             cgroup = ?root.path,
@@ -64,13 +75,23 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let (probe, ring) = Probe::attach(OBJECT, &root, options)?;
     tracing::info!(milliseconds = begun.elapsed().as_millis(), cgroup = ?root.path, "programs attached");
 
-    let who = attribution_settings(config);
+    let who = config.attribution_settings();
     let catalog = Arc::<RwLock<Catalog>>::default();
     let roster = Arc::<Mutex<Roster>>::default();
+    let status = Arc::<Status>::default();
+    #[cfg(feature = "kubernetes")]
+    let informer =
+        informer(config, &catalog, &status).context("cannot start the thread that asks for pods")?;
     let naming = Attribution::start(who.clone(), Arc::clone(&catalog), Arc::clone(&roster))
         .context("cannot start the attribution thread")?;
+    let account = Account {
+        limits: naming.limits(),
+        status,
+        catalog: Arc::clone(&catalog),
+        roster: Arc::clone(&roster),
+    };
     let collector = Collector::new(who, database_ports(config), catalog, roster);
-    let gauges = Gauges::start(collector, config.gauge_interval, registry.collection())
+    let gauges = Gauges::start(collector, account, config.gauge_interval, registry.collection())
         .context("cannot start the thread of the gauges")?;
 
     let pipeline = Pipeline::new(recorder, naming, pipeline_settings(config));
@@ -82,10 +103,13 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         .keep_alive(move || watched.is_live())
         .context("cannot start the watchdog thread")?;
     let stopped = drive.run()?;
+    drop(claim);
     tell(manager.stopping());
     tracing::info!("programs detached; everything captured is counted");
     await_last_scrape(&registry, &stop)?;
     drop((stopped, gauges));
+    #[cfg(feature = "kubernetes")]
+    drop(informer);
     endpoint.stop();
     Ok(ExitCode::SUCCESS)
 }
@@ -97,16 +121,26 @@ fn pipeline_settings(config: &Config) -> pipeline::Settings {
     }
 }
 
-fn attribution_settings(config: &Config) -> attribution::Settings {
-    attribution::Settings {
-        node: config.node_name.clone().unwrap_or_else(host_name),
-        rules: config.structured.services.clone(),
-        ..attribution::Settings::default()
-    }
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// The thread that knows the pods, where there is anybody to ask for them.
+#[cfg(feature = "kubernetes")]
+fn informer(
+    config: &Config,
+    catalog: &Arc<RwLock<Catalog>>,
+    status: &Arc<Status>,
+) -> io::Result<Option<Informer>> {
+    let Some(settings) = config.informer_settings(connect::in_cluster()) else {
+        tracing::info!(
+            "no pods are asked for: neither in a cluster nor told of one (--kubernetes, --kubelet)"
+        );
+        return Ok(None);
+    };
+    tracing::info!(
+        node = settings.node,
+        api = settings.api,
+        kubelet = settings.kubelet.as_ref().map(|kubelet| kubelet.address.as_str()),
+        "asking for pods"
+    );
+    Informer::start(settings, Arc::clone(catalog), Arc::clone(status)).map(Some)
 }
 
 fn database_ports(config: &Config) -> Ports {

@@ -2,6 +2,7 @@
 //! content of `observer check`. Looking (`facts`) and judging (here) are apart, so that the judgement can be tested.
 
 mod facts;
+mod names;
 mod report;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::probe::OBJECT;
 use crate::probe::privilege::Capability;
 pub use facts::{Facts, Place};
+pub use names::{Asked, Names, Sight};
 pub use report::Report;
 
 /// The oldest kernel whose verifier and helpers the programs were made for.
@@ -70,7 +72,7 @@ impl Finding {
 
 /// `observer check`: the report on standard output; failure where the observer cannot run.
 pub fn check(config: &Config, json: bool) -> ExitCode {
-    let report = judge(&Facts::gather(config.cgroup.as_deref(), !OBJECT.is_empty()));
+    let report = judge(&Facts::gather(config, !OBJECT.is_empty()));
     if json {
         println!("{}", report.json());
     } else {
@@ -91,12 +93,14 @@ pub fn judge(facts: &Facts) -> Report {
     findings.extend([
         object(facts),
         cgroup(facts),
+        other(facts),
         lockdown(facts),
         memory(facts),
         jit(facts),
     ]);
     findings.extend(features(facts));
     findings.push(identity(facts));
+    findings.extend(names::judge(&facts.names));
     Report { findings }
 }
 
@@ -166,6 +170,18 @@ fn cgroup(facts: &Facts) -> Finding {
         ),
         Err(error) => Finding::fatal("cgroup v2", "not found", error),
     }
+}
+
+/// Not fatal: whoever looks into a running observer's container finds that very one.
+fn other(facts: &Facts) -> Finding {
+    if facts.taken {
+        return Finding::degraded(
+            "other observer",
+            "attached to this cgroup",
+            "it counts already; a second one is refused, because every call would be counted twice",
+        );
+    }
+    Finding::fine("other observer", "none")
 }
 
 fn lockdown(facts: &Facts) -> Finding {

@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod cgroup;
+pub mod monitoring;
 pub mod namespace;
 pub mod observer;
 pub mod plain_http;

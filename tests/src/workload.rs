@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::Path;
 
 use crate::prerequisite::Error;
 
@@ -19,6 +20,7 @@ mod rust;
 pub mod tally;
 
 pub use peer::{Client, Server};
+pub use python::environment;
 
 /// An implementation of gRPC, and the programming model where one has two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,4 +73,11 @@ impl fmt::Display for Language {
 pub struct Program {
     pub language: Language,
     command: Vec<OsString>,
+}
+
+impl Program {
+    /// The executable; of [`Language::Go`] and [`Language::Rust`] it is all that there is.
+    pub fn path(&self) -> &Path {
+        self.command.first().map_or(Path::new(""), Path::new)
+    }
 }

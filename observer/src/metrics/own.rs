@@ -101,6 +101,8 @@ words! {
         Http1 = "http1",
         Tls = "tls",
         Other = "other",
+        /// One path of several: nothing in it can be told.
+        Multipath = "mptcp",
     }
 }
 

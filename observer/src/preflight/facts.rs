@@ -8,7 +8,10 @@ use aya::maps::MapType;
 use aya::programs::ProgramType;
 use aya::sys::{is_map_supported, is_program_supported};
 
+use super::names::Names;
+use crate::config::Config;
 use crate::probe::Root;
+use crate::probe::claim::{Claim, ClaimError};
 use crate::probe::privilege::{Capabilities, unlock_memory};
 
 /// The cgroup v2 directory that would be attached to.
@@ -32,25 +35,31 @@ pub struct Facts {
     pub jit: Option<u8>,
     /// Name, and whether the kernel has it; `None`: it would not say.
     pub features: Vec<(&'static str, Option<bool>)>,
+    /// Whether another observer is attached to that directory.
+    pub taken: bool,
     /// Whether the controllers, and with them the containers, are in cgroup v1.
     pub hybrid: bool,
+    /// Who tells the names of pods and services.
+    pub names: Names,
 }
 
 impl Facts {
-    /// Looks at this machine; `cgroup` is the configured directory.
+    /// Looks at this machine.
     #[must_use]
-    pub fn gather(cgroup: Option<&Path>, object: bool) -> Self {
+    pub fn gather(config: &Config, object: bool) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             capabilities: Capabilities::effective(),
             object,
-            cgroup: place(cgroup),
+            cgroup: place(config.cgroup.as_deref()),
+            taken: is_taken(config.cgroup.as_deref()),
             lockdown: read("/sys/kernel/security/lockdown").and_then(|text| chosen(&text)),
             unlocked: unlock_memory(),
             jit: read("/proc/sys/net/core/bpf_jit_enable").and_then(|text| text.trim().parse().ok()),
             features: features(),
             hybrid: read("/proc/self/cgroup").is_some_and(|text| is_hybrid(&text)),
+            names: Names::gather(config),
         }
     }
 
@@ -72,6 +81,12 @@ fn place(configured: Option<&Path>) -> Result<Place, String> {
         path,
         whole: root.whole,
     })
+}
+
+/// The claim is given back at once; what cannot be claimed for another reason is told with the directory.
+fn is_taken(configured: Option<&Path>) -> bool {
+    let claimed = Root::find(configured).map(|root| Claim::take(&root).map(drop));
+    matches!(claimed, Ok(Err(ClaimError::Taken(_))))
 }
 
 /// The word in brackets.

@@ -13,11 +13,21 @@ fn machine() -> Facts {
             path: "/sys/fs/cgroup".into(),
             whole: true,
         }),
+        taken: false,
         lockdown: None,
         unlocked: Ok(()),
         jit: Some(1),
         features: vec![("ring buffer", Some(true))],
         hybrid: false,
+        names: Names {
+            node: "node1".into(),
+            off: false,
+            pods: Asked::No,
+            services: Asked::No,
+            kubelet: Asked::No,
+            kubepods: false,
+            sight: Sight::Everything,
+        },
     }
 }
 
@@ -56,6 +66,7 @@ fn machines() {
         |facts| facts.release = "custom".into(),
         &[("kernel", Grade::Degraded)],
     );
+    check(|facts| facts.taken = true, &[("other observer", Grade::Degraded)]);
     check(|facts| facts.object = false, &[("kernel programs", Grade::Fatal)]);
     check(
         |facts| facts.cgroup = Err("mount it".into()),

@@ -66,6 +66,12 @@ impl Capabilities {
         Self::parse(&std::fs::read_to_string("/proc/self/status").ok()?)
     }
 
+    /// Those of another process; `None`: it cannot be seen.
+    #[must_use]
+    pub fn of_process(pid: u32) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+    }
+
     #[cfg(test)]
     pub fn of(set: &[Capability]) -> Self {
         Self(set.iter().map(|capability| 1 << capability.bit()).sum())

@@ -30,11 +30,16 @@ const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 /// An API server that does not accept within this is away; others may answer behind the same address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Silence after which a connection is dead. A watch is asked for 290 s at a time and hears a bookmark every minute; a
+/// node cut off from the API server hears nothing, not even that.
+const READ_TIMEOUT: Duration = Duration::from_mins(5);
+
 /// By a kubeconfig where there is one, else by the pod's service account, whose token and authority are read anew
 /// when they are renewed.
 pub async fn api() -> Result<Client, ConnectError> {
     let mut config = Config::infer().await?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
     // The watches pause by themselves; two layers of pauses would multiply.
     config.default_retry = false;
     Ok(Client::try_from(config)?)
@@ -49,6 +54,11 @@ pub enum Verify {
     Nothing,
 }
 
+/// Whether this is a pod that may have been given a service account.
+pub fn in_cluster() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
 pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
     let address = url.parse().map_err(|source| ConnectError::KubeletAddress {
         url: url.to_owned(),
@@ -57,6 +67,7 @@ pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
     let mut config = Config::new(address);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.default_retry = false;
+    config.read_timeout = Some(READ_TIMEOUT);
     config.accept_invalid_certs = verify == Verify::Nothing;
     config.root_cert_file = Path::new(AUTHORITY).exists().then(|| AUTHORITY.into());
     if Path::new(TOKEN).exists() {

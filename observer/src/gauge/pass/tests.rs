@@ -173,6 +173,32 @@ fn a_pod_that_was_never_started_and_one_that_is_gone() {
     assert_eq!(value(&snapshot, Family::ServiceHealth, "csca-1"), None);
 }
 
+/// A kubelet that manages cgroup v1 leaves the folders of v2 behind.
+#[test]
+fn a_deleted_pod_whose_folder_stays() {
+    let machine = Machine::new("hybrid");
+    let path: Box<str> = "/kubepods/poduid".into();
+    let account = Account::Cgroup {
+        unified: path.clone(),
+        cpuacct: path.clone(),
+        memory: path,
+    };
+    let events = "cgroup/unified/kubepods/poduid/cgroup.events";
+    machine.write(events, "populated 1\nfrozen 0\n");
+    let mut identity = Identity::unknown("node1");
+    (identity.service, identity.pod) = ("csca".into(), "csca-0".into());
+    let now = Instant::now();
+    let enrol = |roster: &mut Roster| roster.enrol(account, &Arc::new(identity), Some(8081), now);
+    enrol(&mut machine.roster.lock().unwrap());
+    let mut collector = machine.collector();
+    assert_eq!(
+        value(&collector.pass(now), Family::ServiceInfo, "csca-0"),
+        Some(1.0)
+    );
+    machine.write(events, "populated 0\nfrozen 0\n");
+    assert_eq!(value(&collector.pass(now), Family::ServiceInfo, "csca-0"), None);
+}
+
 #[test]
 fn a_unit_that_stops_and_starts() {
     let machine = Machine::new("unified");
