@@ -24,6 +24,7 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         bail!("a cluster on this machine needs root: start `cargo xtask cluster` as root");
     }
     let script = script(workspace)?;
+    // A build of one's own, as for a second run.
     let daemon = match std::env::var_os(DAEMON) {
         Some(daemon) => PathBuf::from(daemon),
         None => build::build(workspace, Programs::Release)?,
@@ -55,8 +56,11 @@ fn test(workspace: &Workspace, script: &Path, daemon: &Path, args: &[String]) ->
     test.args(["--", "--nocapture", "--test-threads=1"]).args(own);
     test.current_dir(&workspace.root)
         .env(CLUSTER, script)
-        .env(DAEMON, daemon)
-        .env(KERNEL_OBJECT, workspace.kernel_object());
+        .env(DAEMON, daemon);
+    // A daemon that was given may have been built elsewhere.
+    if workspace.kernel_object().is_file() {
+        test.env(KERNEL_OBJECT, workspace.kernel_object());
+    }
     let passed = process::succeeds(&mut test)?;
     Ok(if passed {
         ExitCode::SUCCESS

@@ -168,6 +168,20 @@ fn a_pod_that_was_never_started_and_one_that_is_gone() {
     let snapshot = collector.pass(now);
     assert_eq!(value(&snapshot, Family::ServiceHealth, "csca-1"), Some(0.0));
     assert_eq!(value(&snapshot, Family::ServiceMemory, "csca-1"), None);
+    // It gets its cgroup; another pod is found at once.
+    machine.unified_books(1, 1, 1000, 0);
+    let snapshot = collector.pass(now);
+    assert_eq!(
+        value(&snapshot, Family::ServiceMemory, "csca-1"),
+        None,
+        "not looked for every time"
+    );
+    machine.unified_books(2, 1, 1000, 0);
+    machine.put(2, true);
+    let snapshot = collector.pass(now);
+    for pod in ["csca-1", "csca-2"] {
+        assert_eq!(value(&snapshot, Family::ServiceMemory, pod), Some(1000.0));
+    }
     machine.catalog.write().unwrap().retain_pods(&[], now);
     let snapshot = collector.pass(now);
     assert_eq!(value(&snapshot, Family::ServiceHealth, "csca-1"), None);
