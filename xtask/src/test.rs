@@ -102,9 +102,11 @@ pub fn of(
     for program in programs {
         test.args(["--test", program]);
     }
-    if let Some(daemon) = daemon {
-        test.env(DAEMON, daemon);
-    }
+    match daemon {
+        Some(daemon) => test.env(DAEMON, daemon),
+        // Nothing was built for the kernel, so there may be no object to name.
+        None => test.env_remove(KERNEL_OBJECT),
+    };
     run_live(test, skips, &[])
 }
 
