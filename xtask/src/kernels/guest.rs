@@ -19,7 +19,7 @@ fn init(filter: &str) -> String {
     format!(
         "#!/bin/busybox sh\n\
          export PATH=/bin HOME=/ OBSERVER_KERNEL_OBJECT=/object RUST_BACKTRACE=0\n\
-         busybox --install -s /bin\n\
+         /bin/busybox --install -s /bin\n\
          mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp\n\
          mount -t cgroup2 cgroup2 /sys/fs/cgroup\n\
          ip link set lo up; ulimit -l unlimited\n\
