@@ -10,6 +10,7 @@ pub mod dump;
 pub mod options;
 pub mod page;
 pub mod plans;
+pub mod proxy;
 pub mod quota;
 pub mod run;
 pub mod settled;

@@ -95,6 +95,17 @@ fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
         judge(&round.server, Side::Server),
         judge(&round.client, Side::Client),
     );
+    for (service, calls) in &round.services {
+        let seen = counts.services.get(service).copied().unwrap_or(0);
+        if seen != *calls {
+            server.failed = true;
+            let note = format!(
+                "service {service}: {calls} calls, observer {seen} of {:?}",
+                counts.services
+            );
+            server.notes.push(note);
+        }
+    }
     if unseen > 0 {
         server.failed = true;
         let note = format!("{unseen} calls are reported as unseen that were counted, or never made");
