@@ -7,6 +7,7 @@ pub mod cell;
 pub mod counts;
 pub mod disturbance;
 pub mod dump;
+pub mod latency;
 pub mod options;
 pub mod page;
 pub mod plans;

@@ -4,6 +4,7 @@ pub mod joined;
 pub mod killed;
 pub mod overflow;
 pub mod proxied;
+pub mod timed;
 pub mod unimplemented;
 
 use anyhow::{Result, ensure};

@@ -227,6 +227,17 @@ pub fn aging(_: &mut Random) -> Vec<Step> {
     vec![slow]
 }
 
+/// Calls that take as long as the server sleeps.
+pub fn timed(_: &mut Random) -> Vec<Step> {
+    let each = [(ECHO, 3, 200), (GET, 20, 100), (PUT, 80, 40), (RESERVE, 300, 16)];
+    each.map(|(method, sleep_ms, count)| Step {
+        sleep_ms,
+        concurrency: 4,
+        ..step(Kind::Unary, method, count)
+    })
+    .into()
+}
+
 /// Silence on the connection while a call lasts, so that pings go.
 pub fn silence(_: &mut Random) -> Vec<Step> {
     let silent = Step {

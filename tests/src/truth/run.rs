@@ -50,6 +50,10 @@ pub fn run(options: Options) -> Result<ExitCode> {
         let place = format!("[{}/{}]", number + 1, situations.len());
         let cells = run.row(situation, &place)?;
         table.rows.push(Row { situation, cells });
+        if run.options.is_whole {
+            // After each row: a run of an hour that is stopped leaves what it has found.
+            run.write_page(&table, begun)?;
+        }
     }
     conclude(&run, &table, begun)
 }
@@ -74,20 +78,6 @@ fn conclude(run: &Run, table: &Table, begun: Instant) -> Result<ExitCode> {
                 println!("SKIPPED {} {column}: {reason}", row.situation.name);
             }
         }
-    }
-    if run.options.is_whole {
-        let about = About {
-            date: today(),
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?
-                .trim()
-                .to_owned(),
-            seed: run.options.seed,
-            took: begun.elapsed(),
-            versions: run.versions.clone(),
-            missing: run.missing.clone(),
-        };
-        std::fs::write(page::path(), page::page(table, &about))?;
-        println!("written: observer/docs/truth.md");
     }
     let sum = table.sum();
     let failed = table
@@ -143,6 +133,21 @@ impl Run {
             run.missing
         );
         Ok(run)
+    }
+
+    fn write_page(&self, table: &Table, begun: Instant) -> Result<()> {
+        let about = About {
+            date: today(),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?
+                .trim()
+                .to_owned(),
+            seed: self.options.seed,
+            took: begun.elapsed(),
+            situations: self.options.situations.len(),
+            versions: self.versions.clone(),
+            missing: self.missing.clone(),
+        };
+        Ok(std::fs::write(page::path(), page::page(table, &about))?)
     }
 
     fn servers(&self) -> Vec<Language> {
@@ -276,6 +281,7 @@ impl Run {
         let reasons = match &played {
             Ok(played) => {
                 cell.add(played);
+                self.versions.extend(played.versions.iter().cloned());
                 failure(played)
             }
             Err(error) => Some(format!("{error:#}")),

@@ -310,5 +310,13 @@ pub const ALL: &[Situation] = &[
             plans::assorted,
         )
     },
+    Situation {
+        act: act::timed::run,
+        ..whole(
+            "latency",
+            "known durations: mean within 2 % + 0.2 ms, quantiles within a bucket",
+            plans::timed,
+        )
+    },
     whole("everything", "the mixed plan of the workloads", plans::everything),
 ];

@@ -40,6 +40,11 @@ pub struct Round {
     pub bytes: Option<std::collections::BTreeMap<String, (u64, u64)>>,
     /// How many calls have to be counted at these services' sockets as servers.
     pub services: std::collections::BTreeMap<String, u64>,
+    /// What the act itself found wrong, and what it measured.
+    pub failures: Vec<String>,
+    pub figures: Vec<String>,
+    /// Implementations, and what they call themselves.
+    pub versions: Vec<(String, String)>,
     /// What each program itself calls the ends, where it lived to tell.
     pub server_view: Option<Ends>,
     pub client_view: Option<Ends>,
@@ -66,6 +71,10 @@ impl Round {
             bytes: (!abandoned && judge == Judge::Both).then(|| client.methods.iter().map(payload).collect()),
             server_view: Some(server_view),
             client_view: Some(client_view),
+            versions: vec![
+                (stage.client.language.to_string(), client.version.clone()),
+                (stage.server.language.to_string(), server.version.clone()),
+            ],
             ..Self::default()
         }
     }
