@@ -13,7 +13,6 @@ pub mod file;
 pub mod glob;
 pub mod host;
 pub mod identity;
-#[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod owner;
 pub mod pod;

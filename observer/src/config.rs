@@ -23,7 +23,11 @@ pub use resolve::{Said, resolve};
 pub use structured::{DatabasePorts, Structured};
 pub use table::{Kubernetes, LogFormat};
 
-use crate::{endpoint, metrics, pipeline};
+use crate::{attribution, endpoint, metrics, pipeline};
+
+/// A kubelet's own port, for a process in the node's network namespace.
+#[cfg(feature = "kubernetes")]
+const LOCAL_KUBELET: &str = "https://127.0.0.1:10250";
 
 /// Everything that is in effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +48,8 @@ pub struct Config {
     /// `None`: find it.
     pub cgroup: Option<PathBuf>,
     pub kubernetes: Kubernetes,
+    pub kubelet: Option<String>,
+    pub kubelet_verify: bool,
     /// `None`: the host's name.
     pub node_name: Option<String>,
     pub structured: Structured,
@@ -62,11 +68,13 @@ impl Default for Config {
             max_series: metrics::settings::DEFAULT_MAX_SERIES,
             series_idle: metrics::settings::DEFAULT_SERIES_IDLE,
             call_idle: pipeline::DEFAULT_CALL_IDLE,
-            ring_bytes: 8 << 20,
+            ring_bytes: 4 << 20,
             max_connections: pipeline::DEFAULT_MAX_CONNECTIONS,
             gauge_interval: Duration::from_secs(5),
             cgroup: None,
             kubernetes: Kubernetes::Auto,
+            kubelet: None,
+            kubelet_verify: true,
             node_name: None,
             structured: Structured::default(),
         }
@@ -85,6 +93,48 @@ impl Config {
         settings.metrics = *metrics;
         settings.web_config.clone_from(web_config);
         settings
+    }
+
+    /// This node's name, in Kubernetes where it is one of a cluster.
+    pub fn node(&self) -> String {
+        let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.node_name.clone().unwrap_or_else(host)
+    }
+
+    pub fn attribution_settings(&self) -> attribution::Settings {
+        attribution::Settings {
+            node: self.node(),
+            rules: self.structured.services.clone(),
+            ..attribution::Settings::default()
+        }
+    }
+
+    /// Who is asked for pods; nothing where nobody is. `in_cluster` is what [`Kubernetes::Auto`] goes by.
+    #[cfg(feature = "kubernetes")]
+    pub fn informer_settings(&self, in_cluster: bool) -> Option<attribution::kubernetes::informer::Settings> {
+        use attribution::kubernetes::connect::Verify;
+        use attribution::kubernetes::informer::{Kubelet, Settings};
+
+        let kubelet = |address: String| Kubelet {
+            address,
+            verify: if self.kubelet_verify {
+                Verify::Cluster
+            } else {
+                Verify::Nothing
+            },
+        };
+        let named = self.kubelet.clone().map(kubelet);
+        let (api, kubelet) = match self.kubernetes {
+            Kubernetes::Off => return None,
+            Kubernetes::Auto => (in_cluster, named),
+            Kubernetes::Api => (true, named),
+            Kubernetes::Kubelet => (false, named.or_else(|| Some(kubelet(LOCAL_KUBELET.to_owned())))),
+        };
+        (api || kubelet.is_some()).then(|| Settings {
+            api,
+            kubelet,
+            node: self.node(),
+        })
     }
 
     pub fn metrics_settings(&self) -> metrics::Settings {

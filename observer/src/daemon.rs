@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::attribution::Attribution;
 use crate::attribution::catalog::Catalog;
+use crate::attribution::kubernetes::Status;
+#[cfg(feature = "kubernetes")]
+use crate::attribution::kubernetes::{connect, informer::Informer};
 use crate::attribution::roster::Roster;
-use crate::attribution::{self, Attribution};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Health};
 use crate::gauge::database::Ports;
+use crate::gauge::own::Account;
 use crate::gauge::{Collector, Gauges};
 use crate::logs;
 use crate::metrics;
@@ -71,13 +75,23 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let (probe, ring) = Probe::attach(OBJECT, &root, options)?;
     tracing::info!(milliseconds = begun.elapsed().as_millis(), cgroup = ?root.path, "programs attached");
 
-    let who = attribution_settings(config);
+    let who = config.attribution_settings();
     let catalog = Arc::<RwLock<Catalog>>::default();
     let roster = Arc::<Mutex<Roster>>::default();
+    let status = Arc::<Status>::default();
+    #[cfg(feature = "kubernetes")]
+    let informer =
+        informer(config, &catalog, &status).context("cannot start the thread that asks for pods")?;
     let naming = Attribution::start(who.clone(), Arc::clone(&catalog), Arc::clone(&roster))
         .context("cannot start the attribution thread")?;
+    let account = Account {
+        limits: naming.limits(),
+        status,
+        catalog: Arc::clone(&catalog),
+        roster: Arc::clone(&roster),
+    };
     let collector = Collector::new(who, database_ports(config), catalog, roster);
-    let gauges = Gauges::start(collector, config.gauge_interval, registry.collection())
+    let gauges = Gauges::start(collector, account, config.gauge_interval, registry.collection())
         .context("cannot start the thread of the gauges")?;
 
     let pipeline = Pipeline::new(recorder, naming, pipeline_settings(config));
@@ -94,6 +108,8 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     tracing::info!("programs detached; everything captured is counted");
     await_last_scrape(&registry, &stop)?;
     drop((stopped, gauges));
+    #[cfg(feature = "kubernetes")]
+    drop(informer);
     endpoint.stop();
     Ok(ExitCode::SUCCESS)
 }
@@ -105,16 +121,26 @@ fn pipeline_settings(config: &Config) -> pipeline::Settings {
     }
 }
 
-fn attribution_settings(config: &Config) -> attribution::Settings {
-    attribution::Settings {
-        node: config.node_name.clone().unwrap_or_else(host_name),
-        rules: config.structured.services.clone(),
-        ..attribution::Settings::default()
-    }
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// The thread that knows the pods, where there is anybody to ask for them.
+#[cfg(feature = "kubernetes")]
+fn informer(
+    config: &Config,
+    catalog: &Arc<RwLock<Catalog>>,
+    status: &Arc<Status>,
+) -> io::Result<Option<Informer>> {
+    let Some(settings) = config.informer_settings(connect::in_cluster()) else {
+        tracing::info!(
+            "no pods are asked for: neither in a cluster nor told of one (--kubernetes, --kubelet)"
+        );
+        return Ok(None);
+    };
+    tracing::info!(
+        node = settings.node,
+        api = settings.api,
+        kubelet = settings.kubelet.as_ref().map(|kubelet| kubelet.address.as_str()),
+        "asking for pods"
+    );
+    Informer::start(settings, Arc::clone(catalog), Arc::clone(status)).map(Some)
 }
 
 fn database_ports(config: &Config) -> Ports {

@@ -10,6 +10,7 @@ pub mod health;
 pub mod memory;
 pub mod namespace;
 pub mod node;
+pub mod own;
 pub mod pass;
 pub mod subject;
 pub mod tcp;
@@ -123,12 +124,18 @@ pub struct Gauges {
 
 impl Gauges {
     /// Collects at once and then in every interval, and publishes what it finds.
-    pub fn start(mut collector: Collector, interval: Duration, collection: Collection) -> io::Result<Self> {
+    pub fn start(
+        mut collector: Collector,
+        account: own::Account,
+        interval: Duration,
+        collection: Collection,
+    ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         thread::Builder::new().name("gauges".to_owned()).spawn(move || {
             loop {
                 let snapshot = collector.pass(Instant::now());
-                let measured: Vec<_> = snapshot.samples.iter().map(Sample::measured).collect();
+                let mut measured: Vec<_> = snapshot.samples.iter().map(Sample::measured).collect();
+                measured.extend(account.measured(&snapshot));
                 collection.publish(&measured);
                 if stopped.recv_timeout(interval) != Err(RecvTimeoutError::Timeout) {
                     return;

@@ -179,6 +179,19 @@ impl<N: Naming> Pipeline<N> {
         }
     }
 
+    /// Asks again for the name of a connection that has a provisional one.
+    fn ask_again(&mut self, cookie: u64) {
+        if let Some(connection) = self.connections.get_mut(&cookie) {
+            let mut desk = Desk {
+                naming: &mut self.naming,
+                now: self.instant,
+                recorder: &mut self.recorder,
+                waiting: &mut self.waiting,
+            };
+            connection.ask_again(cookie, &mut desk);
+        }
+    }
+
     /// Ends everything, as when the observer stops: calls that go on stay in flight, nothing is invented.
     pub fn finish(&mut self, instant: Instant) {
         for (cookie, attributed) in self.naming.answers(instant) {
@@ -191,8 +204,10 @@ impl<N: Naming> Pipeline<N> {
         &self.recorder
     }
 
+    /// Whether the connection is known and segments of it may have to wait in the kernel: the programs leave alone what
+    /// can never become HTTP/2, also when some of it waits already.
     pub fn holds(&self, cookie: u64) -> bool {
-        self.connections.contains_key(&cookie)
+        self.connections.get(&cookie).is_some_and(Connection::may_wait)
     }
 
     /// A connection that waited for its name has it; one that has ended meanwhile can go now.
@@ -294,7 +309,7 @@ impl<N: Naming> Pipeline<N> {
 
     fn sweep(&mut self) {
         let idle = u64::try_from(self.settings.call_idle.as_nanos()).unwrap_or(u64::MAX);
-        let (mut over, mut unannounced) = (Vec::new(), Vec::new());
+        let (mut over, mut unannounced, mut provisional) = (Vec::new(), Vec::new(), Vec::new());
         let mut calls = 0;
         for (&cookie, connection) in &mut self.connections {
             connection.expire(self.now.monotonic, idle, &mut self.events);
@@ -315,9 +330,15 @@ impl<N: Naming> Pipeline<N> {
             if connection.is_unannounced(self.now.monotonic) {
                 unannounced.push(cookie);
             }
+            if connection.is_provisional() {
+                provisional.push(cookie);
+            }
         }
         for cookie in unannounced {
             self.announce(cookie);
+        }
+        for cookie in provisional {
+            self.ask_again(cookie);
         }
         for cookie in over {
             self.remove(cookie);
@@ -341,6 +362,7 @@ fn carries(protocol: Protocol, grpc: bool) -> Option<Carries> {
         Protocol::Http1 => Some(Carries::Http1),
         Protocol::Tls => Some(Carries::Tls),
         Protocol::Other => Some(Carries::Other),
+        Protocol::Multipath => Some(Carries::Multipath),
     }
 }
 

@@ -2,6 +2,7 @@
 //! content of `observer check`. Looking (`facts`) and judging (here) are apart, so that the judgement can be tested.
 
 mod facts;
+mod names;
 mod report;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::probe::OBJECT;
 use crate::probe::privilege::Capability;
 pub use facts::{Facts, Place};
+pub use names::{Asked, Names, Sight};
 pub use report::Report;
 
 /// The oldest kernel whose verifier and helpers the programs were made for.
@@ -70,7 +72,7 @@ impl Finding {
 
 /// `observer check`: the report on standard output; failure where the observer cannot run.
 pub fn check(config: &Config, json: bool) -> ExitCode {
-    let report = judge(&Facts::gather(config.cgroup.as_deref(), !OBJECT.is_empty()));
+    let report = judge(&Facts::gather(config, !OBJECT.is_empty()));
     if json {
         println!("{}", report.json());
     } else {
@@ -98,6 +100,7 @@ pub fn judge(facts: &Facts) -> Report {
     ]);
     findings.extend(features(facts));
     findings.push(identity(facts));
+    findings.extend(names::judge(&facts.names));
     Report { findings }
 }
 

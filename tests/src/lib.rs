@@ -11,6 +11,7 @@ pub mod process;
 pub mod scrape;
 pub mod skip;
 pub mod story;
+pub mod truth;
 pub mod vocabulary;
 pub mod wait;
 pub mod wire;

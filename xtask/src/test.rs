@@ -2,6 +2,7 @@
 //! why, and one line of sums. What a test could not check is skipped, never passed.
 
 mod fuzz;
+mod instructions;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ enum Part {
     Live,
     /// Each fuzz target for some seconds.
     Fuzz,
+    /// What a call costs, in instructions.
+    Instructions,
 }
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
@@ -39,6 +42,7 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
             Part::Unit => unit(workspace, &skips, libtest)?,
             Part::Live => live(workspace, &skips, &daemon, libtest)?,
             Part::Fuzz => fuzz::smoke(workspace, &skips)?,
+            Part::Instructions => instructions::guard(workspace, &skips)?,
         };
     }
     close(&skips, tally)
@@ -68,13 +72,14 @@ fn parse(args: &[String]) -> Result<(Vec<Part>, &[String])> {
             "--unit" => Part::Unit,
             "--live" => Part::Live,
             "--fuzz" => Part::Fuzz,
+            "--instructions" => Part::Instructions,
             other => bail!(
-                "`cargo xtask test` knows --unit, --live, --fuzz and, behind --, libtest's; not `{other}`"
+                "`cargo xtask test` knows --unit, --live, --fuzz, --instructions and, behind --, libtest's; not `{other}`"
             ),
         });
     }
     if parts.is_empty() {
-        parts = vec![Part::Unit, Part::Live, Part::Fuzz];
+        parts = vec![Part::Unit, Part::Live, Part::Fuzz, Part::Instructions];
     }
     Ok((parts, &args[end..]))
 }
@@ -221,7 +226,8 @@ mod tests {
 
     #[test]
     fn everything_by_default() {
-        assert_eq!(parse(&[]).unwrap().0, [Part::Unit, Part::Live, Part::Fuzz]);
+        let all = [Part::Unit, Part::Live, Part::Fuzz, Part::Instructions];
+        assert_eq!(parse(&[]).unwrap().0, all);
     }
 
     #[test]

@@ -62,8 +62,18 @@ impl Owners {
                 self.refused += 1;
                 return;
             }
-            if let Some(inode) = inode(&descriptor) {
-                self.insert(processes, inode, pid);
+            match fs::read_link(descriptor.path()) {
+                Ok(target) => {
+                    if let Some(inode) = target.to_str().and_then(parse_target) {
+                        self.insert(processes, inode, pid);
+                    }
+                }
+                // Root may list what it may not look at; all of the process's are alike.
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    self.denied += 1;
+                    return;
+                }
+                Err(_) => {} // closed
             }
         }
     }

@@ -175,6 +175,8 @@ impl Sources<'_> {
             gauge_interval: self.required(&table::GAUGE_INTERVAL, default.gauge_interval),
             cgroup: self.optional(&table::CGROUP),
             kubernetes: self.required(&table::KUBERNETES, default.kubernetes),
+            kubelet: self.optional(&table::KUBELET),
+            kubelet_verify: self.required(&table::KUBELET_VERIFY, default.kubelet_verify),
             node_name: self.optional(&table::NODE_NAME),
             structured,
         }

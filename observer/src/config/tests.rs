@@ -115,6 +115,50 @@ fn what_is_in_effect_can_be_a_file_again() {
 }
 
 #[test]
+fn examples_for_operators() {
+    let file = File::new(include_str!("../../../deploy/examples/marty-services.yaml"));
+    let (config, _) = resolve(&file.said(&[], &[])).expect("no mistakes");
+    let rules: Vec<_> = config
+        .structured
+        .services
+        .iter()
+        .map(|rule| (rule.name.as_str(), rule.port))
+        .collect();
+    assert_eq!(rules.len(), 8);
+    assert_eq!(rules.first(), Some(&("csca-service", Some(8081))));
+}
+
+#[cfg(feature = "kubernetes")]
+#[test]
+fn who_is_asked_for_pods() {
+    let check = |flags: &[(&'static str, &str)], in_cluster, expected: Option<(bool, Option<&str>)>| {
+        let (config, _) = resolve(&said(flags, &[("MARTY_OBSERVER_NODE_NAME", "n1")])).expect("settings");
+        let asked = config.informer_settings(in_cluster);
+        assert!(asked.iter().all(|settings| settings.node == "n1"));
+        let asked = asked.map(|settings| (settings.api, settings.kubelet.map(|kubelet| kubelet.address)));
+        let expected = expected.map(|(api, kubelet)| (api, kubelet.map(str::to_owned)));
+        assert_eq!(asked, expected, "{flags:?} {in_cluster}");
+    };
+    let kubelet = ("kubelet", "https://10.0.0.1:10250");
+    check(&[], false, None);
+    check(&[], true, Some((true, None)));
+    check(&[kubelet], false, Some((false, Some(kubelet.1))));
+    check(&[kubelet], true, Some((true, Some(kubelet.1))));
+    check(&[("kubernetes", "off"), kubelet], true, None);
+    check(&[("kubernetes", "api")], false, Some((true, None)));
+    check(
+        &[("kubernetes", "kubelet")],
+        true,
+        Some((false, Some("https://127.0.0.1:10250"))),
+    );
+    check(
+        &[("kubernetes", "kubelet"), kubelet],
+        true,
+        Some((false, Some(kubelet.1))),
+    );
+}
+
+#[test]
 fn all_mistakes_in_one_run() {
     let file = File::new("lissen: x\nlog_format: xml\n");
     let said = file.said(

@@ -125,7 +125,7 @@ impl Books {
                 .processes
                 .stat(*pid)
                 .is_some_and(|stat| stat.started == *started),
-            Account::Cgroup { .. } => self.places(account).any(|path| path.is_dir()),
+            Account::Cgroup { .. } => self.places(account).any(|path| has_processes(&path, 0)),
         }
     }
 
@@ -220,6 +220,16 @@ fn first_process(path: &Path, depth: usize) -> Option<u32> {
             .then(|| folders(path).find_map(|path| first_process(&path, depth + 1)))
             .flatten()
     })
+}
+
+/// A folder alone says nothing: kubelets that manage v1 leave those of v2 behind. v2 knows whether there are processes
+/// in it or below; they need not be visible to us.
+fn has_processes(path: &Path, depth: usize) -> bool {
+    if let Ok(events) = file::read(&path.join("cgroup.events"), MAX_FILE) {
+        return events.lines().any(|line| line == "populated 1");
+    }
+    let own = file::read(&path.join("cgroup.procs"), MAX_PROCS_FILE).unwrap_or_default();
+    !own.trim().is_empty() || depth < MAX_DEPTH && folders(path).any(|path| has_processes(&path, depth + 1))
 }
 
 fn collect_processes(path: &Path, depth: usize, into: &mut Vec<u32>) {

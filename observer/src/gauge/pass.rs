@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
-use super::account::Books;
+use super::account::{Books, Census};
 use super::cpu::{self, Lazy, Meter, to_f64};
 use super::database::Ports;
 use super::namespace::Namespaces;
@@ -12,12 +12,13 @@ use super::node::Node;
 use super::subject::{self, PodPaths, Subject};
 use super::{Family, Sample, Snapshot, health, memory, tcp};
 use crate::attribution::catalog::Catalog;
-use crate::attribution::host::Host;
+use crate::attribution::host::{Host, INIT};
+use crate::attribution::owner::Owners;
 use crate::attribution::process::Processes;
 use crate::attribution::resolver::Resolver;
 use crate::attribution::roster::Roster;
 use crate::attribution::rule::Rules;
-use crate::attribution::socket::{Sockets, State, diag};
+use crate::attribution::socket::{Sockets, State, diag, table};
 use crate::attribution::{Identity, Settings};
 
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Collector {
     meter: Meter,
     paths: PodPaths,
     namespaces: Namespaces,
+    /// Whether we have a network of our own, and see the node's processes.
+    elsewhere: bool,
     /// Counts of connections that were ever told, so that they are told as 0 when the last has gone.
     told: BTreeMap<(Label, Arc<str>), Arc<Identity>>,
 }
@@ -69,6 +72,10 @@ impl Collector {
         } = settings;
         let host = Host::new(&proc, &cgroups);
         let own = Processes::new("/proc").network_namespace(std::process::id());
+        let first = host
+            .sees_processes
+            .then(|| host.processes.network_namespace(INIT))
+            .flatten();
         let books = Books::new(host.processes.clone(), &cgroups);
         let resolver = Resolver::new(
             host,
@@ -87,7 +94,8 @@ impl Collector {
             node: Node::new(),
             meter: Meter::default(),
             paths: PodPaths::default(),
-            namespaces: Namespaces::new(own),
+            namespaces: Namespaces::new(own, first),
+            elsewhere: first.is_some() && first != own,
             told: BTreeMap::new(),
         }
     }
@@ -97,14 +105,18 @@ impl Collector {
         let mut snapshot = Snapshot::default();
         self.node.samples(&mut snapshot.samples);
         let sockets = diag::dump(&State::ALL).unwrap_or_default();
-        tcp::samples(&sockets, &mut snapshot.samples);
+        tcp::samples(
+            self.node_sockets().as_ref().unwrap_or(&sockets),
+            &mut snapshot.samples,
+        );
         // First, for it enrols services that have nothing but connections to databases.
         let mut connections = self.own_connections(&sockets, now);
         let subjects = self.subjects(now);
         self.namespaces
             .refresh(&self.books, subjects.iter().map(|subject| &subject.account), now);
-        self.connections_elsewhere(&subjects, &mut connections);
-        let mut totals = self.usage(&subjects, now, &mut snapshot.refused);
+        snapshot.refused += self.connections_elsewhere(&subjects, &mut connections);
+        // A pass can be held up by a busy machine: each account is read at its own time.
+        let mut totals = self.usage(&subjects, || now + begun.elapsed(), &mut snapshot.refused);
         self.health(&subjects, &sockets, &mut totals);
         self.database_samples(connections, &totals, &mut snapshot);
         for total in totals.into_values() {
@@ -129,11 +141,16 @@ impl Collector {
     /// grows with the number of pods, to be measured alone.
     pub fn services(&mut self, now: Instant) -> usize {
         let subjects = self.subjects(now);
-        self.usage(&subjects, now, &mut 0).len()
+        self.usage(&subjects, Instant::now, &mut 0).len()
     }
 
     /// Processor time and memory: the part of the pass that grows with the number of pods.
-    fn usage(&mut self, subjects: &[Subject], now: Instant, refused: &mut u64) -> BTreeMap<Label, Totals> {
+    fn usage(
+        &mut self,
+        subjects: &[Subject],
+        now: impl Fn() -> Instant,
+        refused: &mut u64,
+    ) -> BTreeMap<Label, Totals> {
         let mut totals = BTreeMap::<Label, Totals>::new();
         let mut census = Lazy::default();
         for subject in subjects {
@@ -146,7 +163,7 @@ impl Collector {
                 .entry(label)
                 .or_insert_with(|| Totals::of(&subject.identity));
             let seconds = cpu::seconds(&self.books, &subject.account, &mut census);
-            let percent = seconds.and_then(|seconds| self.meter.percent(&subject.account, seconds, now));
+            let percent = seconds.and_then(|seconds| self.meter.percent(&subject.account, seconds, now()));
             add(&mut total.cpu, percent);
             add(
                 &mut total.memory,
@@ -187,18 +204,58 @@ impl Collector {
         connections
     }
 
-    fn connections_elsewhere(&self, subjects: &[Subject], connections: &mut Connections) {
-        let mut seen = HashSet::new();
+    /// Those of the node, where they are not ours.
+    fn node_sockets(&self) -> Option<Sockets> {
+        let read = || table::read(&self.books.processes, INIT, &State::ALL).ok();
+        self.elsewhere.then(read).flatten()
+    }
+
+    /// In the namespaces of others; how many could not be told apart is returned.
+    fn connections_elsewhere(&self, subjects: &[Subject], connections: &mut Connections) -> u64 {
+        let mut spaces = BTreeMap::<u64, (&Sockets, Vec<&Subject>)>::new();
         for subject in subjects {
-            let Some((space, sockets)) = self.namespaces.sockets(&subject.account) else {
-                continue;
-            };
-            if seen.insert(space) {
-                for (_, database) in self.ports.connections(sockets) {
-                    connections.add(&subject.identity, database);
+            if let Some((space, sockets)) = self.namespaces.sockets(&subject.account) {
+                spaces
+                    .entry(space)
+                    .or_insert_with(|| (sockets, Vec::new()))
+                    .1
+                    .push(subject);
+            }
+        }
+        let mut unknown = 0;
+        for (space, (sockets, members)) in spaces {
+            let shared = members.len() > 1 || self.namespaces.is_public(space);
+            let mut owners = None;
+            for (entry, database) in self.ports.connections(sockets) {
+                let owner = if shared {
+                    let owners = owners.get_or_insert_with(|| self.owners(&members));
+                    owners.get(&entry.inode).copied()
+                } else {
+                    members.first().copied()
+                };
+                match owner {
+                    Some(subject) => connections.add(&subject.identity, database),
+                    // Somebody's who is no service, where all are seen.
+                    None if self.namespaces.is_public(space) => {}
+                    None => unknown += 1,
                 }
             }
         }
+        unknown
+    }
+
+    /// Who of those that share a namespace has which socket open; takes `CAP_SYS_PTRACE`.
+    fn owners<'a>(&self, members: &[&'a Subject]) -> HashMap<u64, &'a Subject> {
+        let census = Census::take(&self.books.processes);
+        let mut owners = HashMap::new();
+        for subject in members {
+            for pid in self.books.members(&subject.account, &census) {
+                for inode in Owners::of(&self.books.processes, pid) {
+                    owners.entry(inode).or_insert(*subject);
+                }
+            }
+        }
+        owners
     }
 
     fn database_samples(

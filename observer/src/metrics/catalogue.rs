@@ -141,6 +141,28 @@ pub static SERIES_REFUSED: Family = own(Kind::Counter, "marty_observer_series_re
     );
 pub static ATTRIBUTION_MISSES: Family = own(Kind::Counter, "marty_observer_attribution_misses_total", &[])
     .help("Connections whose service could not be found.");
+pub static PODS: Family =
+    own(Kind::Gauge, "marty_observer_pods", &[]).help("Living pods of this node that are known by name.");
+pub static POD_ORIGIN: Family = own(Kind::Gauge, "marty_observer_pod_names_origin", &["origin"])
+    .merge(Merge::Greatest)
+    .help("1 for where names of pods come from now: api, kubelet, cgroup (the UID alone) or off (not asked for).");
+pub static KUBERNETES_FAILING: Family = own(Kind::Gauge, "marty_observer_kubernetes_failing", &["list"])
+    .merge(Merge::Greatest)
+    .help("1 while this list of Kubernetes cannot be had; what was known before stays known.");
+pub static KUBERNETES_ERRORS: Family = own(Kind::Counter, "marty_observer_kubernetes_errors_total", &[])
+    .help("Requests to the API server or the kubelet that failed.");
+pub static KUBERNETES_EVENTS: Family = own(Kind::Counter, "marty_observer_kubernetes_events_total", &[])
+    .help("Pods and Services that the API server has told of, again at each change.");
+pub static KUBERNETES_LISTS: Family = own(Kind::Counter, "marty_observer_kubernetes_lists_total", &[]).help(
+    "Whole lists that the API server was asked for; after the first two each is a watch that was lost.",
+);
+pub static LEFT_OUT: Family = own(Kind::Gauge, "marty_observer_left_out", &["what"])
+    .help("What identity and gauges left out because of a ceiling. At 0, they cover the node.");
+pub static PROCESSES_DENIED: Family = own(Kind::Gauge, "marty_observer_processes_denied", &[])
+    .help("Processes whose sockets may not be seen, which takes CAP_SYS_PTRACE, at the last look.");
+pub static GAUGE_PASS: Family = own(Kind::Gauge, "marty_observer_gauge_pass_seconds", &[])
+    .unit(Unit::Seconds)
+    .help("What the last pass over the CPU, memory and connections of services took.");
 pub static CPU_SECONDS: Family = own(Kind::Counter, "marty_observer_cpu_seconds_total", &[])
     .unit(Unit::Seconds)
     .help("CPU time of the daemon, user and system. Kernel programs run on the account of whoever sends.");
@@ -212,6 +234,15 @@ pub static ALL: &[&Family] = &[
     &SERIES_EXPIRED,
     &SERIES_REFUSED,
     &ATTRIBUTION_MISSES,
+    &PODS,
+    &POD_ORIGIN,
+    &KUBERNETES_FAILING,
+    &KUBERNETES_ERRORS,
+    &KUBERNETES_EVENTS,
+    &KUBERNETES_LISTS,
+    &LEFT_OUT,
+    &PROCESSES_DENIED,
+    &GAUGE_PASS,
     &CPU_SECONDS,
     &RESIDENT_MEMORY,
     &PROGRAM_RUNS,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use observer_ebpf::record::{Close, Kind, Protocol, Record, Role, Socket};
 
 use super::{Naming, carries, loss};
-use crate::attribution::{Attributed, Resolution};
+use crate::attribution::{Attributed, Resolution, Source};
 use crate::metrics::own::{Carries, DaemonLoss, Lost};
 use crate::metrics::{End, Method, MethodCells, Own, Recorder, ServiceCells, ServiceLabels};
 use crate::rpc::Ended;
@@ -29,6 +29,8 @@ pub(super) struct Connection {
     /// For connections that (may) carry HTTP/2.
     session: Option<Box<Session>>,
     name: Name,
+    /// A better name than the one it was given, from when no call is open.
+    renamed: Option<Attributed>,
     cells: Cells,
     /// Under which word it is counted as open.
     counted: Option<Carries>,
@@ -74,6 +76,7 @@ impl Connection {
             socket: *socket,
             session: None,
             name: Name::Unasked,
+            renamed: None,
             cells: Cells::default(),
             counted: None,
             announced: true,
@@ -120,9 +123,17 @@ impl Connection {
             Protocol::Http1 if socket.joined == 0 && self.counted != Some(Carries::Http1) => {
                 self.session.get_or_insert_with(|| Box::new(Session::new(false)));
             }
-            Protocol::Http1 | Protocol::Tls | Protocol::Other => self.session = None,
+            Protocol::Http1 | Protocol::Tls | Protocol::Other | Protocol::Multipath => self.session = None,
         }
         self.count(own);
+    }
+
+    /// Whether the kernel may still walk it.
+    pub(super) fn may_wait(&self) -> bool {
+        matches!(
+            Protocol::from_raw(self.socket.protocol),
+            Protocol::Undecided | Protocol::Http2 | Protocol::Http1
+        )
     }
 
     pub(super) fn on_record(&mut self, record: &Record, payload: &[u8], events: &mut Vec<CallEvent>) {
@@ -194,7 +205,10 @@ impl Connection {
                 *desk.waiting += kept;
                 waiting.extend(events.drain(..).take(kept));
             }
-            Name::Known(_) => self.tell(events, desk.recorder),
+            Name::Known(_) => {
+                self.tell(events, desk.recorder);
+                self.rename(desk.recorder);
+            }
             Name::Unasked => {}
         }
         self.count(desk.recorder.registry().own());
@@ -220,8 +234,40 @@ impl Connection {
             && !self.waits_for_name()
     }
 
+    /// Whether its name is only the UID of a pod that no list had yet: the API server was away when it was asked
+    /// for. A connection may last for days.
+    pub(super) fn is_provisional(&self) -> bool {
+        let provisional = |name: &Attributed| name.identity.source == Source::PodUid;
+        self.renamed.is_none() && matches!(&self.name, Name::Known(name) if provisional(name))
+    }
+
+    /// Asks once more; the answer is from memory or comes to [`Self::named`].
+    pub(super) fn ask_again(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
+        self.ask(cookie, desk);
+    }
+
+    /// Takes on the better name. Calls are counted under one name from beginning to end, so not while one is open.
+    fn rename(&mut self, recorder: &mut Recorder) {
+        if self.renamed.is_none() || self.open_streams() > 0 {
+            return;
+        }
+        if let Some(attributed) = self.renamed.take() {
+            self.name = Name::Known(attributed);
+            if let Some(mut service) = std::mem::take(&mut self.cells).service {
+                service.connection_closed(recorder);
+            }
+        }
+    }
+
     /// The answer to what `ask` asked.
     pub(super) fn named(&mut self, attributed: Attributed, recorder: &mut Recorder, total: &mut usize) {
+        if let Name::Known(before) = &self.name {
+            if *before != attributed {
+                self.renamed = Some(attributed);
+                self.rename(recorder);
+            }
+            return;
+        }
         let before = std::mem::replace(&mut self.name, Name::Known(attributed));
         if let Name::Pending(mut waiting) = before {
             *total = total.saturating_sub(waiting.len());

@@ -15,13 +15,19 @@ use crate::metrics::{Format, Settings as MetricsSettings};
 #[derive(Debug, Default)]
 struct Names {
     late: bool,
+    /// The list of pods is not there yet.
+    unlisted: bool,
     ready: Vec<(u64, Attributed)>,
 }
 
 fn attributed(service: &str) -> Attributed {
+    of_pod(service, Source::Process)
+}
+
+fn of_pod(service: &str, source: Source) -> Attributed {
     let mut identity = Identity::unknown("node");
     identity.service = service.into();
-    identity.source = Source::Process;
+    identity.source = source;
     Attributed {
         identity: Arc::new(identity),
         peer: "peer".into(),
@@ -32,6 +38,8 @@ impl Naming for Names {
     fn resolve(&mut self, _connection: u64, _socket: &Socket, _now: Instant) -> Resolution {
         if self.late {
             Resolution::Pending
+        } else if self.unlisted {
+            Resolution::Known(of_pod("uid", Source::PodUid))
         } else {
             Resolution::Known(attributed("svc"))
         }
@@ -49,6 +57,8 @@ impl Naming for Names {
 struct Bench {
     pipeline: Pipeline<Names>,
     sequence: [u32; 2],
+    /// Of the next header block.
+    stream: u32,
 }
 
 impl Bench {
@@ -62,6 +72,7 @@ impl Bench {
             recorder,
             Names {
                 late,
+                unlisted: false,
                 ready: Vec::new(),
             },
             settings,
@@ -69,6 +80,7 @@ impl Bench {
         Self {
             pipeline,
             sequence: [0; 2],
+            stream: 1,
         }
     }
 
@@ -103,7 +115,7 @@ impl Bench {
         let record = Record {
             frame_type: HEADERS,
             flags: flags | END_HEADERS,
-            stream: 1,
+            stream: self.stream,
             length: block.len() as u32,
             ..self.record(connection, Kind::Frame, direction, &block)
         };
@@ -205,6 +217,35 @@ fn named_after_the_connection_has_ended() {
     bench.expect(r#"marty_grpc_requests_total{service="late",method="/p.S/M",status="OK"} 1"#);
     bench.expect(r#"marty_grpc_active_connections{service="late"} 0"#);
     assert!(!bench.pipeline.holds(7));
+}
+
+#[test]
+fn named_by_the_uid_until_pods_are_known() {
+    let mut bench = Bench::new(false, 10);
+    bench.pipeline.naming.unlisted = true;
+    bench.open(7, Protocol::Http2);
+    let request = [
+        (":method", "POST"),
+        (":path", "/p.S/M"),
+        ("content-type", "application/grpc"),
+    ];
+    bench.headers(7, Direction::Ingress, 0, &request);
+    bench.expect(r#"marty_grpc_requests_in_flight{service="uid",method="/p.S/M"} 1"#);
+    bench.pipeline.naming.unlisted = false;
+    bench.sweep();
+    bench.expect(r#"marty_grpc_active_connections{service="uid"} 1"#);
+    let response = [(":status", "200"), ("grpc-status", "0")];
+    bench.headers(7, Direction::Egress, END_STREAM, &response);
+    // It ends under the name that it began with.
+    bench.expect(r#"marty_grpc_requests_total{service="uid",method="/p.S/M",status="OK"} 1"#);
+    bench.expect(r#"marty_grpc_requests_in_flight{service="uid",method="/p.S/M"} 0"#);
+    bench.expect(r#"marty_grpc_active_connections{service="uid"} 0"#);
+    bench.stream = 3;
+    bench.call(7, "0");
+    bench.expect(r#"marty_grpc_requests_total{service="svc",method="/p.S/M",status="OK"} 1"#);
+    bench.expect(r#"marty_grpc_active_connections{service="svc"} 1"#);
+    bench.gone(7);
+    bench.expect(r#"marty_grpc_active_connections{service="svc"} 0"#);
 }
 
 #[test]

@@ -8,6 +8,10 @@ use aya::maps::MapType;
 use aya::programs::ProgramType;
 use aya::sys::{is_map_supported, is_program_supported};
 
+use super::names::Names;
+use crate::attribution::cgroup::membership::Membership;
+use crate::attribution::cgroup::path;
+use crate::config::Config;
 use crate::probe::Root;
 use crate::probe::claim::{Claim, ClaimError};
 use crate::probe::privilege::{Capabilities, unlock_memory};
@@ -37,24 +41,27 @@ pub struct Facts {
     pub taken: bool,
     /// Whether the controllers, and with them the containers, are in cgroup v1.
     pub hybrid: bool,
+    /// Who tells the names of pods and services.
+    pub names: Names,
 }
 
 impl Facts {
-    /// Looks at this machine; `cgroup` is the configured directory.
+    /// Looks at this machine.
     #[must_use]
-    pub fn gather(cgroup: Option<&Path>, object: bool) -> Self {
+    pub fn gather(config: &Config, object: bool) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             capabilities: Capabilities::effective(),
             object,
-            cgroup: place(cgroup),
-            taken: is_taken(cgroup),
+            cgroup: place(config.cgroup.as_deref()),
+            taken: is_taken(config.cgroup.as_deref()),
             lockdown: read("/sys/kernel/security/lockdown").and_then(|text| chosen(&text)),
             unlocked: unlock_memory(),
             jit: read("/proc/sys/net/core/bpf_jit_enable").and_then(|text| text.trim().parse().ok()),
             features: features(),
             hybrid: read("/proc/self/cgroup").is_some_and(|text| is_hybrid(&text)),
+            names: Names::gather(config),
         }
     }
 
@@ -90,13 +97,12 @@ pub(super) fn chosen(text: &str) -> Option<String> {
     rest.split_once(']').map(|(word, _)| word.to_owned())
 }
 
-/// Lines of cgroup v1 name their controllers; that of v2 names none.
+/// Lines of cgroup v1 name their controllers; that of v2 names none. Where v2 tells containers apart all the same, as
+/// under a kubelet that makes its folders in every hierarchy, it serves.
 pub(super) fn is_hybrid(text: &str) -> bool {
-    text.lines().any(|line| {
-        line.split(':')
-            .nth(1)
-            .is_some_and(|controllers| controllers.contains("memory"))
-    })
+    let Membership { unified, memory, .. } = Membership::parse(text);
+    let told_apart = unified.is_some_and(|path| path::Place::parse(&path).rank() >= 2);
+    memory.is_some() && !told_apart
 }
 
 fn features() -> Vec<(&'static str, Option<bool>)> {

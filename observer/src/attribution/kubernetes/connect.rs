@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use kube::config::AuthInfo;
 use kube::{Client, Config};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -30,11 +32,16 @@ const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 /// An API server that does not accept within this is away; others may answer behind the same address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Silence after which a connection is dead. A watch is asked for 290 s at a time and hears a bookmark every minute; a
+/// node cut off from the API server hears nothing, not even that.
+const READ_TIMEOUT: Duration = Duration::from_mins(5);
+
 /// By a kubeconfig where there is one, else by the pod's service account, whose token and authority are read anew
 /// when they are renewed.
 pub async fn api() -> Result<Client, ConnectError> {
     let mut config = Config::infer().await?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
     // The watches pause by themselves; two layers of pauses would multiply.
     config.default_retry = false;
     Ok(Client::try_from(config)?)
@@ -49,6 +56,11 @@ pub enum Verify {
     Nothing,
 }
 
+/// Whether this is a pod that may have been given a service account.
+pub fn in_cluster() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
 pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
     let address = url.parse().map_err(|source| ConnectError::KubeletAddress {
         url: url.to_owned(),
@@ -57,8 +69,11 @@ pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
     let mut config = Config::new(address);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.default_retry = false;
+    config.read_timeout = Some(READ_TIMEOUT);
     config.accept_invalid_certs = verify == Verify::Nothing;
-    config.root_cert_file = Path::new(AUTHORITY).exists().then(|| AUTHORITY.into());
+    // The file is looked at again when it is renewed, but a client has to begin with something.
+    config.root_cert = authority();
+    config.root_cert_file = config.root_cert.is_some().then(|| AUTHORITY.into());
     if Path::new(TOKEN).exists() {
         config.auth_info = AuthInfo {
             token_file: Some(TOKEN.to_owned()),
@@ -66,6 +81,16 @@ pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
         };
     }
     Ok(Client::try_from(config)?)
+}
+
+/// The certificates of the cluster's authority; nothing outside of a pod.
+fn authority() -> Option<Vec<Vec<u8>>> {
+    let certificates = CertificateDer::pem_file_iter(AUTHORITY).ok()?;
+    let all: Vec<_> = certificates
+        .flatten()
+        .map(|certificate| certificate.to_vec())
+        .collect();
+    (!all.is_empty()).then_some(all)
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Against an API server of our own that speaks HTTP over loopback and misbehaves on demand.
 
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::informer::{Sources, run};
 use super::*;
+use crate::attribution::catalog::{Catalog, Coverage};
 use crate::attribution::pod::PodUid;
 
 mod server;
@@ -38,11 +41,19 @@ struct Cluster {
 impl Cluster {
     async fn new(pods: Vec<Value>, services: Vec<Value>) -> Self {
         let server = Server::start(pods, services).await;
+        let sources = Sources {
+            api: Some(server.client()),
+            kubelet: None,
+        };
+        Self::of(server, sources)
+    }
+
+    /// Watches by these sources; `server` is the one that is spoken of.
+    fn of(server: Server, sources: Sources) -> Self {
         let catalog = Arc::<RwLock<Catalog>>::default();
         let status = Arc::<Status>::default();
-        let source = Source::Api(server.client());
         let (watched, told) = (Arc::clone(&catalog), Arc::clone(&status));
-        let task = tokio::spawn(async move { run(source, "node1", watched, told).await });
+        let task = tokio::spawn(async move { run(sources, "node1", &watched, &told).await });
         Self {
             server,
             catalog,
@@ -65,7 +76,7 @@ impl Cluster {
     async fn until(&self, what: &str, mut so: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
         while !so(self) {
-            let told = (self.status.pods_error(), self.server.requests());
+            let told = (self.status.failure(List::Pods), self.server.requests());
             assert!(start.elapsed() < Duration::from_mins(1), "{what}: {told:?}");
             assert!(!self.task.is_finished(), "the watch ended");
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -170,7 +181,13 @@ async fn listed_anew_when_its_place_is_gone() {
 
 #[tokio::test]
 async fn refused_away_and_too_busy() {
-    for mood in [Mood::Away, Mood::TooManyRequests, Mood::Forbidden, Mood::Garbage] {
+    for mood in [
+        Mood::Away,
+        Mood::TooManyRequests,
+        Mood::Forbidden,
+        Mood::Gone,
+        Mood::Garbage,
+    ] {
         let cluster = Cluster::new(vec![pod(UID, "csca-0", 5)], vec![]).await;
         cluster.until("list", |cluster| cluster.name(UID).is_some()).await;
         cluster
@@ -200,23 +217,17 @@ async fn refused_away_and_too_busy() {
 async fn unreachable_at_start() {
     let server = Server::start(vec![pod(UID, "csca-0", 5)], vec![]).await;
     server.set(Mood::Away);
-    let catalog = Arc::<RwLock<Catalog>>::default();
-    let status = Arc::<Status>::default();
-    let source = Source::Api(server.client());
-    let (watched, told) = (Arc::clone(&catalog), Arc::clone(&status));
-    let task = tokio::spawn(async move { run(source, "node1", watched, told).await });
-    let cluster = Cluster {
-        server,
-        catalog,
-        status,
-        task,
+    let sources = Sources {
+        api: Some(server.client()),
+        kubelet: None,
     };
+    let cluster = Cluster::of(server, sources);
     cluster
         .until("fails", |cluster| cluster.status.errors() > 0)
         .await;
-    assert_eq!(cluster.status.origin(), Origin::Nowhere);
+    assert_eq!(cluster.status.origin(), Origin::Cgroup);
     assert_eq!(cluster.catalog.read().unwrap().coverage(), Coverage::Expected);
-    assert!(cluster.status.services_error().is_some());
+    assert!(cluster.status.failure(List::Services).is_some());
     cluster.server.set(Mood::Well);
     cluster
         .until("recovers", |cluster| cluster.name(UID).is_some())
@@ -227,17 +238,11 @@ async fn unreachable_at_start() {
 async fn services_that_may_not_be_watched() {
     let server = Server::start(vec![pod(UID, "csca-0", 5)], vec![]).await;
     server.forbid("services");
-    let catalog = Arc::<RwLock<Catalog>>::default();
-    let status = Arc::<Status>::default();
-    let source = Source::Api(server.client());
-    let (watched, told) = (Arc::clone(&catalog), Arc::clone(&status));
-    let task = tokio::spawn(async move { run(source, "node1", watched, told).await });
-    let cluster = Cluster {
-        server,
-        catalog,
-        status,
-        task,
+    let sources = Sources {
+        api: Some(server.client()),
+        kubelet: None,
     };
+    let cluster = Cluster::of(server, sources);
     cluster
         .until("pods all the same", |cluster| cluster.name(UID).is_some())
         .await;
@@ -246,21 +251,94 @@ async fn services_that_may_not_be_watched() {
 #[tokio::test]
 async fn pods_of_the_kubelet() {
     let server = Server::start(vec![pod(UID, "csca-0", 5)], vec![]).await;
-    let catalog = Arc::<RwLock<Catalog>>::default();
-    let status = Arc::<Status>::default();
-    let source = Source::Kubelet(server.client());
-    let (watched, told) = (Arc::clone(&catalog), Arc::clone(&status));
-    let task = tokio::spawn(async move { run(source, "node1", watched, told).await });
-    let cluster = Cluster {
-        server,
-        catalog,
-        status,
-        task,
+    let sources = Sources {
+        api: None,
+        kubelet: Some(server.client()),
     };
+    let cluster = Cluster::of(server, sources);
     cluster.until("list", |cluster| cluster.name(UID).is_some()).await;
     cluster
         .until("told", |cluster| cluster.status.origin() == Origin::Kubelet)
         .await;
     cluster.server.set_pods(vec![]);
     cluster.until("gone", |cluster| cluster.living() == 0).await;
+}
+
+#[tokio::test]
+async fn the_kubelet_stands_in_while_the_api_server_is_away() {
+    let api = Server::start(vec![pod(UID, "csca-0", 5)], vec![service("csca", 4)]).await;
+    let kubelet = Server::start(vec![pod(UID, "csca-0", 5)], vec![]).await;
+    api.set(Mood::Away);
+    let sources = Sources {
+        api: Some(api.client()),
+        kubelet: Some(kubelet.client()),
+    };
+    let cluster = Cluster::of(api, sources);
+    cluster
+        .until("the kubelet's list", |cluster| cluster.name(UID).is_some())
+        .await;
+    assert_eq!(cluster.status.origin(), Origin::Kubelet);
+    cluster.server.set(Mood::Well);
+    cluster
+        .until("the API server's", |cluster| {
+            cluster.status.origin() == Origin::Api
+        })
+        .await;
+    let asked = kubelet.attempts();
+    cluster.server.send("pods", "ADDED", &pod(OTHER, "csca-1", 6));
+    cluster
+        .until("its events", |cluster| cluster.name(OTHER).is_some())
+        .await;
+    assert!(
+        kubelet.attempts() <= asked + 1,
+        "the kubelet is left alone when the API server answers"
+    );
+}
+
+#[tokio::test]
+async fn slow_to_answer() {
+    let server = Server::start(vec![pod(UID, "csca-0", 5)], vec![]).await;
+    server.set(Mood::Slow);
+    let sources = Sources {
+        api: Some(server.client()),
+        kubelet: None,
+    };
+    let cluster = Cluster::of(server, sources);
+    cluster
+        .until("asked", |cluster| cluster.server.attempts() > 0)
+        .await;
+    assert_eq!(cluster.catalog.read().unwrap().coverage(), Coverage::Expected);
+    cluster.server.set(Mood::Well);
+    cluster.until("list", |cluster| cluster.name(UID).is_some()).await;
+    assert_eq!(cluster.status.errors(), 0, "slow is no failure");
+}
+
+/// A watch that goes on after a failure tells nothing until something happens.
+#[tokio::test]
+async fn well_again_without_an_event() {
+    let cluster = Cluster::new(vec![pod(UID, "csca-0", 5)], vec![]).await;
+    cluster
+        .until("watch", |cluster| cluster.server.watches("pods") == 1)
+        .await;
+    cluster.server.set(Mood::Away);
+    cluster.server.disconnect();
+    cluster
+        .until("fails", |cluster| !cluster.status.api_is_well())
+        .await;
+    cluster.server.set(Mood::Well);
+    cluster
+        .until("well again", |cluster| cluster.status.api_is_well())
+        .await;
+}
+
+#[tokio::test]
+async fn nobody_to_ask() {
+    let (catalog, status) = (RwLock::<Catalog>::default(), Status::default());
+    run(Sources::default(), "node1", &catalog, &status).await;
+    assert_eq!(status.origin(), Origin::Cgroup);
+    assert_eq!(
+        catalog.read().unwrap().coverage(),
+        Coverage::None,
+        "nobody waits for a list"
+    );
 }

@@ -6,17 +6,18 @@
 use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::RwLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use kube::api::{ListParams, WatchParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use tokio::sync::Notify;
 
+use super::informer::write;
 use super::object::{Pod, Service};
-use super::status::{Kind, Origin, Status};
-use super::write;
+use super::status::{List, Status};
 use crate::attribution::catalog::{Catalog, Coverage};
 use crate::attribution::pod::PodUid;
 
@@ -24,7 +25,8 @@ pub async fn run(client: Client, node: &str, catalog: &RwLock<Catalog>, status: 
     // A pod is told when its Services are known too, so that its first calls have the right name; or when they
     // cannot be had.
     let settled = Notify::new();
-    let of_node = settings().fields(&format!("spec.nodeName={node}"));
+    let selector = format!("spec.nodeName={node}");
+    let of_node = settings().fields(&selector);
     let pods = async {
         settled.notified().await;
         let mut list = PodList::default();
@@ -32,7 +34,7 @@ pub async fn run(client: Client, node: &str, catalog: &RwLock<Catalog>, status: 
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => list.apply(event, catalog, status),
-                Err(error) => status.failed(Kind::Pods, &error),
+                Err(error) => status.failed(List::Pods, &error),
             }
         }
     };
@@ -43,7 +45,7 @@ pub async fn run(client: Client, node: &str, catalog: &RwLock<Catalog>, status: 
             let complete = match event {
                 Ok(event) => list.apply(event, catalog, status),
                 Err(error) => {
-                    status.failed(Kind::Services, &error);
+                    status.failed(List::Services, &error);
                     true
                 }
             };
@@ -52,7 +54,45 @@ pub async fn run(client: Client, node: &str, catalog: &RwLock<Catalog>, status: 
             }
         }
     };
-    tokio::join!(pods, services);
+    tokio::join!(pods, services, recheck(&client, &selector, status));
+}
+
+/// A watch that was resumed says nothing until something happens, which on a quiet node may be tomorrow. So after a
+/// failure the same is asked for on the side, until it is answered.
+async fn recheck(client: &Client, selector: &str, status: &Status) {
+    let pods = Api::<Pod>::all(client.clone());
+    let services = Api::<Service>::all(client.clone());
+    // Second 1: the API server ends it by itself.
+    let brief = WatchParams::default().timeout(1);
+    // One that is in every cluster, for a watch from "0" begins with all that there are.
+    let one = brief.clone().fields("metadata.name=kubernetes");
+    let of_node = brief.fields(selector);
+    loop {
+        tokio::time::sleep(RECHECK).await;
+        if status.failure(List::Pods).is_some() && pods.watch(&of_node, "0").await.is_ok() {
+            status.recovered(List::Pods);
+        }
+        if status.failure(List::Services).is_some() && services.watch(&one, "0").await.is_ok() {
+            status.recovered(List::Services);
+        }
+    }
+}
+
+/// As often as the watches themselves try at their slowest.
+const RECHECK: Duration = Duration::from_secs(15);
+
+/// How many pods of this node the API server tells of, or that it does: at most one is asked for.
+pub async fn pods(client: &Client, node: &str) -> kube::Result<usize> {
+    let one = ListParams::default()
+        .limit(1)
+        .fields(&format!("spec.nodeName={node}"));
+    Ok(Api::<Pod>::all(client.clone()).list(&one).await?.items.len())
+}
+
+/// The same for Services.
+pub async fn services(client: &Client) -> kube::Result<usize> {
+    let one = ListParams::default().limit(1);
+    Ok(Api::<Service>::all(client.clone()).list(&one).await?.items.len())
 }
 
 /// From the API server's cache rather than from etcd: in a cluster of 5,000 nodes all of them ask at once after an
@@ -70,7 +110,7 @@ impl PodList {
     fn apply(&mut self, event: Event<Pod>, catalog: &RwLock<Catalog>, status: &Status) {
         let now = Instant::now();
         if matches!(event, Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) {
-            status.received(Kind::Pods);
+            status.received(List::Pods);
         }
         match event {
             Event::Init => self.listed.clear(),
@@ -83,7 +123,7 @@ impl PodList {
                 catalog.retain_pods(&std::mem::take(&mut self.listed), now);
                 catalog.set_coverage(Coverage::Complete);
                 drop(catalog);
-                status.listed(Kind::Pods, Origin::Api);
+                status.listed(List::Pods);
             }
             Event::Apply(pod) => put(pod, catalog, now),
             Event::Delete(pod) => {
@@ -115,7 +155,7 @@ impl ServiceList {
     /// True when a list is complete.
     fn apply(&mut self, event: Event<Service>, catalog: &RwLock<Catalog>, status: &Status) -> bool {
         if matches!(event, Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) {
-            status.received(Kind::Services);
+            status.received(List::Services);
         }
         match event {
             Event::Init => self.listed.clear(),
@@ -125,7 +165,7 @@ impl ServiceList {
             }
             Event::InitDone => {
                 write(catalog).retain_services(&std::mem::take(&mut self.listed));
-                status.listed(Kind::Services, Origin::Api);
+                status.listed(List::Services);
                 return true;
             }
             Event::Apply(service) => write(catalog).put_service(service.into_entry()),

@@ -15,8 +15,12 @@ pub enum Mood {
     Away,
     TooManyRequests,
     Forbidden,
+    /// What is watched from is too old.
+    Gone,
     /// 200, and no JSON.
     Garbage,
+    /// No answer until it is well.
+    Slow,
 }
 
 #[derive(Debug)]
@@ -78,6 +82,16 @@ impl Server {
 
     pub fn set(&self, mood: Mood) {
         self.state.lock().unwrap().mood = mood;
+        self.changed.send_replace(());
+    }
+
+    async fn become_well(&self) {
+        let mut changed = self.changed.subscribe();
+        while self.state.lock().unwrap().mood != Mood::Well {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     pub fn forbid(&self, resource: &str) {
@@ -143,6 +157,11 @@ impl Server {
                 Mood::Away => return,
                 Mood::Garbage => answer(&mut stream, "200 OK", "{\"kind\":").await,
                 Mood::TooManyRequests => failure(&mut stream, "429 Too Many Requests", 429).await,
+                Mood::Gone => failure(&mut stream, "410 Gone", 410).await,
+                Mood::Slow => {
+                    self.become_well().await;
+                    answer(&mut stream, "200 OK", &self.list(resource)).await
+                }
                 Mood::Forbidden => failure(&mut stream, "403 Forbidden", 403).await,
                 Mood::Well if target.contains("watch=true") => return self.watch(stream, resource).await,
                 Mood::Well => answer(&mut stream, "200 OK", &self.list(resource)).await,

@@ -1,0 +1,70 @@
+//! `cargo xtask cluster`: the proof of identity on a real Kubernetes. Starts a cluster of its own, runs the tests
+//! that need one, and stops it, whatever came of them. By hand, not part of `test`: it takes minutes.
+//!
+//! The cluster itself comes from a script (`get`, `up`, `image`, `kubectl`, `down`), which is no part of this
+//! repository: the file that `MARTY_CLUSTER` names, or `shared/cluster.sh` beside the workspace.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
+use crate::workspace::{Workspace, cargo};
+use crate::{privilege, process};
+
+/// Names the script.
+const SCRIPT: &str = "MARTY_CLUSTER";
+/// Tells the tests that there is a cluster, and what to speak to it by.
+const CLUSTER: &str = "OBSERVER_CLUSTER";
+const TEST: &str = "identity_cluster";
+
+pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    if !privilege::is_root() {
+        bail!("a cluster on this machine needs root: start `cargo xtask cluster` as root");
+    }
+    let script = script(workspace)?;
+    // A build of one's own, as for a second run.
+    let daemon = match std::env::var_os(DAEMON) {
+        Some(daemon) => PathBuf::from(daemon),
+        None => build::build(workspace, Programs::Release)?,
+    };
+    verb(&script, "get")?;
+    verb(&script, "up")?;
+    let tested = test(workspace, &script, &daemon, args);
+    verb(&script, "down")?;
+    tested
+}
+
+fn script(workspace: &Workspace) -> Result<PathBuf> {
+    let beside = || Some(workspace.root.parent()?.join("shared/cluster.sh"));
+    let script = std::env::var_os(SCRIPT).map(PathBuf::from).or_else(beside);
+    script.filter(|script| script.is_file()).with_context(|| {
+        format!("no script that starts a cluster: name one by {SCRIPT} (verbs get, up, image, kubectl, down)")
+    })
+}
+
+fn verb(script: &Path, verb: &str) -> Result<()> {
+    process::run(process::command("bash").arg(script).arg(verb))
+}
+
+fn test(workspace: &Workspace, script: &Path, daemon: &Path, args: &[String]) -> Result<ExitCode> {
+    let mut test = process::command(cargo());
+    test.args(["test", "--package", "tests", "--test", TEST])
+        .args(build::locked());
+    let own = args.iter().skip_while(|arg| *arg != "--").skip(1);
+    test.args(["--", "--nocapture", "--test-threads=1"]).args(own);
+    test.current_dir(&workspace.root)
+        .env(CLUSTER, script)
+        .env(DAEMON, daemon);
+    // A daemon that was given may have been built elsewhere.
+    if workspace.kernel_object().is_file() {
+        test.env(KERNEL_OBJECT, workspace.kernel_object());
+    }
+    let passed = process::succeeds(&mut test)?;
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
