@@ -3,6 +3,9 @@
 pub mod joined;
 pub mod killed;
 pub mod overflow;
+pub mod proxied;
+pub mod timed;
+pub mod unimplemented;
 
 use anyhow::{Result, ensure};
 
@@ -20,7 +23,6 @@ pub fn plain(stage: &mut Stage<'_>) -> Result<Round> {
     let made = stage.run(&mut client, &server, plan)?;
     client.quit()?;
     let taken = match stage.situation.judge {
-        Judge::Client => server.tally()?,
         Judge::Both => server.tally_after(made.ended())?,
         // All that it began has to end.
         Judge::Server => {

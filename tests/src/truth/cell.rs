@@ -25,6 +25,10 @@ pub struct Cell {
     pub with_client: Agreement,
     /// One for each pair of programs that failed, and how to see it again.
     pub failures: Vec<String>,
+    /// Implementations, and what they call themselves.
+    pub versions: Vec<(String, String)>,
+    /// What was measured on the way.
+    pub figures: Vec<String>,
     /// Why nothing was run.
     pub skipped: Option<String>,
 }
@@ -45,6 +49,7 @@ impl Cell {
     pub fn add(&mut self, other: &Self) {
         self.server.add(&other.server);
         self.client.add(&other.client);
+        self.figures.extend(other.figures.iter().cloned());
         for (mine, theirs) in [
             (&mut self.with_server, other.with_server),
             (&mut self.with_client, other.with_client),
@@ -95,6 +100,21 @@ fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
         judge(&round.server, Side::Server),
         judge(&round.client, Side::Client),
     );
+    for (service, calls) in &round.services {
+        let seen = counts.services.get(service).copied().unwrap_or(0);
+        if seen != *calls {
+            server.failed = true;
+            let note = format!(
+                "service {service}: {calls} calls, observer {seen} of {:?}",
+                counts.services
+            );
+            server.notes.push(note);
+        }
+    }
+    if !round.failures.is_empty() {
+        server.failed = true;
+        server.notes.extend(round.failures.iter().cloned());
+    }
     if unseen > 0 {
         server.failed = true;
         let note = format!("{unseen} calls are reported as unseen that were counted, or never made");
@@ -109,6 +129,8 @@ fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
     Cell {
         server,
         client,
+        figures: round.figures.clone(),
+        versions: round.versions.clone(),
         with_server: agreement(&round.server_view, Side::Server),
         with_client: agreement(&round.client_view, Side::Client),
         ..Cell::default()

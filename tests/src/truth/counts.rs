@@ -14,6 +14,8 @@ pub type Ends = BTreeMap<(String, String), u64>;
 pub struct Counts {
     pub server: Ends,
     pub client: Ends,
+    /// Calls at the server's socket, by service.
+    pub services: BTreeMap<String, u64>,
     /// DATA payload, by method: of requests, of responses.
     pub bytes: BTreeMap<String, (u64, u64)>,
     pub lost: BTreeMap<String, u64>,
@@ -36,6 +38,9 @@ impl Counts {
             in_flight: whole(scrape.sum("marty_grpc_requests_in_flight", &[])),
             ..Self::default()
         };
+        for sample in scrape.find("marty_grpc_requests_total", &[]) {
+            *counts.services.entry(sample.label("service").into()).or_default() += whole(sample.value);
+        }
         for sample in scrape.find("marty_observer_lost_total", &[]) {
             *counts.lost.entry(sample.label("reason").into()).or_default() += whole(sample.value);
         }
@@ -61,6 +66,7 @@ impl Counts {
         Self {
             server: less(&self.server, &before.server),
             client: less(&self.client, &before.client),
+            services: less(&self.services, &before.services),
             bytes: less_bytes(&self.bytes, &before.bytes),
             lost: less(&self.lost, &before.lost),
             unknown_fields: self.unknown_fields.saturating_sub(before.unknown_fields),
@@ -76,6 +82,7 @@ impl Counts {
         let mut sum = self.clone();
         add(&mut sum.server, &other.server);
         add(&mut sum.client, &other.client);
+        add(&mut sum.services, &other.services);
         add(&mut sum.lost, &other.lost);
         for (method, (request, response)) in &other.bytes {
             let bytes = sum.bytes.entry(method.clone()).or_default();

@@ -25,6 +25,8 @@ pub struct About {
     pub kernel: String,
     pub seed: u64,
     pub took: std::time::Duration,
+    /// How many situations a whole run has.
+    pub situations: usize,
     /// What each implementation calls itself.
     pub versions: BTreeMap<String, String>,
     /// Implementations that could not be run, and why.
@@ -51,6 +53,14 @@ pub fn page(table: &Table, about: &About) -> String {
         .map(|(name, version)| format!("{name}: {version}"))
         .collect();
     let _ = writeln!(text, "Implementations: {}.", versions.join("; "));
+    if table.rows.len() < about.situations {
+        let _ = writeln!(
+            text,
+            "Stopped after {} of {} situations.",
+            table.rows.len(),
+            about.situations
+        );
+    }
     for (name, reason) in &about.missing {
         let _ = writeln!(text, "Not run: {name}, because {reason}.");
     }
@@ -74,6 +84,20 @@ pub fn page(table: &Table, about: &About) -> String {
     text += "## Situations\n\n| name | what happens |\n|---|---|\n";
     for row in &table.rows {
         let _ = writeln!(text, "| {} | {} |", row.situation.name, row.situation.about);
+    }
+    let figures = table
+        .rows
+        .iter()
+        .flat_map(|row| &row.cells)
+        .flat_map(|cell| &cell.figures);
+    let figures: Vec<String> = figures.map(|figures| format!("- {figures}")).collect();
+    if !figures.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n## Durations\n\nServer <- client: mean of the observer's histogram and of the server's own clock; number of the \
+             bucket of each quantile, observer's and server's.\n\n{}",
+            figures.join("\n")
+        );
     }
     let skipped: Vec<String> = table
         .rows

@@ -122,7 +122,7 @@ pub fn unimplemented(_: &mut Random) -> Vec<Step> {
     let unheard = ["/truth.v1.Truth/Unheard", "/no.such.Service/Unheard"];
     unheard
         .map(|method| Step {
-            expect: Some("UNIMPLEMENTED".into()),
+            expect: Some("*".into()),
             ..step(Kind::Unary, method, 10)
         })
         .into()
@@ -225,6 +225,17 @@ pub fn aging(_: &mut Random) -> Vec<Step> {
         ..step(Kind::Unary, ECHO, 400)
     };
     vec![slow]
+}
+
+/// Calls that take as long as the server sleeps.
+pub fn timed(_: &mut Random) -> Vec<Step> {
+    let each = [(ECHO, 3, 200), (GET, 20, 100), (PUT, 80, 40), (RESERVE, 300, 16)];
+    each.map(|(method, sleep_ms, count)| Step {
+        sleep_ms,
+        concurrency: 4,
+        ..step(Kind::Unary, method, count)
+    })
+    .into()
 }
 
 /// Silence on the connection while a call lasts, so that pings go.

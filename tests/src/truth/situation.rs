@@ -32,8 +32,6 @@ pub struct Situation {
 pub enum Judge {
     /// Each program's at its own socket.
     Both,
-    /// The client's: there are servers that do not tell their program about these calls.
-    Client,
     /// The server's: there are clients that give up calls which they never sent.
     Server,
 }
@@ -143,7 +141,7 @@ pub const ALL: &[Situation] = &[
         plans::trailers_only,
     ),
     Situation {
-        judge: Judge::Client,
+        act: act::unimplemented::run,
         ..quick(
             "unimplemented",
             "methods and services that the server does not have",
@@ -295,6 +293,30 @@ pub const ALL: &[Situation] = &[
             ..LOOPBACK
         },
         ..whole("starved", "the observer has 5 % of one core", plans::flood)
+    },
+    Situation {
+        act: act::proxied::nginx,
+        ..quick(
+            "nginx",
+            "nginx in the middle: both hops, each at its own service",
+            plans::assorted,
+        )
+    },
+    Situation {
+        act: act::proxied::envoy,
+        ..whole(
+            "envoy",
+            "Envoy in the middle: both hops, each at its own service",
+            plans::assorted,
+        )
+    },
+    Situation {
+        act: act::timed::run,
+        ..whole(
+            "latency",
+            "known durations: mean within 2 % + 0.2 ms, quantiles within a bucket",
+            plans::timed,
+        )
     },
     whole("everything", "the mixed plan of the workloads", plans::everything),
 ];

@@ -38,6 +38,13 @@ pub struct Round {
     pub client: Ends,
     /// DATA payload of requests and responses, where it is certain: no call was given up.
     pub bytes: Option<std::collections::BTreeMap<String, (u64, u64)>>,
+    /// How many calls have to be counted at these services' sockets as servers.
+    pub services: std::collections::BTreeMap<String, u64>,
+    /// What the act itself found wrong, and what it measured.
+    pub failures: Vec<String>,
+    pub figures: Vec<String>,
+    /// Implementations, and what they call themselves.
+    pub versions: Vec<(String, String)>,
     /// What each program itself calls the ends, where it lived to tell.
     pub server_view: Option<Ends>,
     pub client_view: Option<Ends>,
@@ -56,7 +63,6 @@ impl Round {
         let judge = stage.situation.judge;
         let (server_truth, client_truth) = match judge {
             Judge::Both => (&server_view, &client_view),
-            Judge::Client => (&client_view, &client_view),
             Judge::Server => (&server_view, &server_view),
         };
         Self {
@@ -65,6 +71,11 @@ impl Round {
             bytes: (!abandoned && judge == Judge::Both).then(|| client.methods.iter().map(payload).collect()),
             server_view: Some(server_view),
             client_view: Some(client_view),
+            versions: vec![
+                (stage.client.language.to_string(), client.version.clone()),
+                (stage.server.language.to_string(), server.version.clone()),
+            ],
+            ..Self::default()
         }
     }
 }

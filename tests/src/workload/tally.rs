@@ -130,6 +130,12 @@ impl MethodTally {
         self.ended.values().sum()
     }
 
+    /// Seconds that a call took on average.
+    #[expect(clippy::cast_precision_loss, reason = "counts of tests are far below 2^53")]
+    pub fn mean(&self) -> f64 {
+        self.seconds / self.ended_in_all().max(1) as f64
+    }
+
     /// Bytes of DATA payload that the request messages take: five of framing each.
     pub fn request_data(&self) -> u64 {
         self.request_bytes + 5 * self.request_messages
