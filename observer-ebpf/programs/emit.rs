@@ -213,12 +213,18 @@ impl Emitter {
 
     /// The place was lost outside of the walk, for want of a run or of room.
     #[inline(always)]
-    pub fn gap<B: Bytes>(&self, walk: &mut Walk, source: &B, loss: Loss) {
+    pub fn gap(&self, walk: &mut Walk, time: u64, loss: Loss) {
         count(loss);
+        say!(
+            "connection {}: gap in direction {}, loss {}",
+            self.cookie(),
+            self.direction as u8,
+            loss as u8
+        );
         let record = Record {
             kind: Kind::Gap as u8,
             frame_type: loss as u8,
-            ..bare(self.cookie(), source.time(), next(walk), self.direction)
+            ..bare(self.cookie(), time, next(walk), self.direction)
         };
         if !send(record) {
             count(Loss::RingFull);
@@ -266,6 +272,13 @@ impl Emitter {
             payload: size_of::<Socket>() as u32,
             ..bare(self.cookie(), time, next(walk), self.direction)
         };
+        say!(
+            "connection {}: protocol {}, joined {}, requests {}",
+            self.cookie(),
+            shared.protocol,
+            shared.joined,
+            shared.requests
+        );
         let socket = self.socket(shared);
         let Some(entry) = Reservation::new(HEAD + size_of::<Socket>()) else {
             count(Loss::RingFull);
@@ -334,10 +347,7 @@ impl Emitter {
     pub fn reopen_other(&self) {
         let direction = self.direction;
         locked(self.connection, |halves| {
-            let other = half(halves, direction.other());
-            if other.busy == 0 {
-                other.walk.phase = observer_ebpf::walker::phase::REOPEN;
-            }
+            half(halves, direction.other()).reopen = 1;
         });
     }
 }
@@ -464,6 +474,7 @@ fn joined(words: [u32; 4]) -> [u8; 16] {
 /// Tells the end of a connection, outside of its numbered records: whoever walks may be walking still.
 #[inline(always)]
 pub fn end(connection: &Connection, close: Close) {
+    say!("connection {}: ended, {}", connection.cookie, close as u8);
     // SAFETY: the clock has no preconditions.
     let time = unsafe { bpf_ktime_get_ns() };
     let record = Record {

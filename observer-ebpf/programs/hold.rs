@@ -6,15 +6,17 @@
 //! lock, whether anything became ready meanwhile. So no segment is forgotten and none is walked twice at once.
 
 use aya_ebpf::bindings::{__sk_buff, BPF_ANY};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use observer_ebpf::connection::{Connection, HELD_BYTES, Half, Held, HeldKey, MAX_HELD_SLOTS};
 use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{Close, Direction};
 use observer_ebpf::walker::{Walk, phase};
 
+use crate::claim::{lose_answer, release};
 use crate::emit::{Emitter, HeldSegment, bounded};
 use crate::maps::{BLANK, HANDSHAKES, HELD, Next, count, half, locked};
 use crate::segment::{FIN, Segment};
-use crate::stream::{Went, forget, go_on, pass, release, walk};
+use crate::stream::{Went, forget, go_on, pass, walk};
 
 /// Parts of one segment: 64 KiB, the most that GRO and GSO make (but for BIG TCP, which counts as a loss).
 const MAX_PARTS: u32 = 65_536_u32.div_ceil(HELD_BYTES as u32);
@@ -22,15 +24,17 @@ const MAX_PARTS: u32 = 65_536_u32.div_ceil(HELD_BYTES as u32);
 /// Also the bits of a slot number.
 const LAST_SLOT: u32 = MAX_HELD_SLOTS - 1;
 
+/// A slot is shared by segments as long as what it holds, and what comes, is no more than this: half of it, so that
+/// the sum fits without a relation between the two that the verifier would have to see.
+const MAX_SHARED: u32 = HELD_BYTES as u32 / 2;
+
 /// Stores the segment at hand in as many slots as it needs. Does not hold the claim, except on return `true`: then
 /// nobody was walking any more, and the caller has to drain.
 #[inline(always)]
-pub fn store(
-    skb: *mut __sk_buff,
-    connection: *mut Connection,
-    direction: Direction,
-    segment: &Segment,
-) -> bool {
+pub fn store(connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    if append(connection, direction, segment) {
+        return true;
+    }
     let parts = segment.length.div_ceil(HELD_BYTES as u32).max(1);
     let slots = locked(connection, |halves| {
         let half = half(halves, direction);
@@ -43,8 +47,9 @@ pub fn store(
         half.used = first + parts;
         Some((first, slots))
     });
+    let end = segment.start.wrapping_add(segment.length);
     let Some((first, slots)) = slots else {
-        return overflow(skb, connection, direction, segment);
+        return give_up(connection, direction, Loss::HoldExceeded, end);
     };
     // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
     let hold = unsafe { (*connection).hold };
@@ -56,20 +61,73 @@ pub fn store(
         let slot = (first + part) & LAST_SLOT;
         if store_part(HeldKey::new(hold, direction, slot), segment, part, parts) {
             ready |= 1 << slot;
-        } else {
-            count(Loss::NoMemory);
         }
     }
     locked(connection, |halves| {
         let half = half(halves, direction);
         half.taken &= !slots | ready;
         half.ready |= ready;
-        let mine = half.busy == 0;
-        if mine {
-            half.busy = 1;
+        if ready != slots {
+            // Without it, all that follows would wait for what nobody sends again.
+            half.lose(Loss::NoMemory, end);
         }
-        mine
+        half.claim()
     })
+}
+
+/// Adds the segment to the slot that was given out last, if it continues what is there: behind a hole, segments come in
+/// order again, and many small ones would use up all slots. On return `true` the claim is held.
+#[inline(always)]
+fn append(connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    let last = locked(connection, |halves| {
+        let half = half(halves, direction);
+        let last = half.used.wrapping_sub(1) & LAST_SLOT;
+        // Nobody reads it as long as the claim is ours.
+        if half.ready >> last & 1 != 0 && half.claim() {
+            last
+        } else {
+            MAX_HELD_SLOTS
+        }
+    });
+    if last == MAX_HELD_SLOTS {
+        return false;
+    }
+    // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
+    let hold = unsafe { (*connection).hold };
+    let appended = match HELD.get_ptr_mut(HeldKey::new(hold, direction, last)) {
+        // SAFETY: by the claim, nobody else touches it.
+        Some(held) => continue_with(unsafe { &mut *held }, segment),
+        None => false,
+    };
+    if !appended {
+        // Whoever could not claim meanwhile has stored, and this run drains when it has stored too.
+        locked(connection, |halves| half(halves, direction).busy = 0);
+    }
+    appended
+}
+
+/// Copies the segment behind what is held, if that is where it belongs and there is room. It passes for as old as the
+/// first.
+#[inline(always)]
+fn continue_with(held: &mut Held, segment: &Segment) -> bool {
+    let (at, length) = (held.length, segment.length);
+    let continues = held.fin == 0 && held.start.wrapping_add(at) == segment.start;
+    if !continues || at == 0 || at > MAX_SHARED || length == 0 || length > MAX_SHARED {
+        return false;
+    }
+    // SAFETY: both are half of the room at most.
+    let copied = unsafe {
+        let target = held
+            .bytes
+            .as_mut_ptr()
+            .add(bounded::<{ MAX_SHARED as usize }>(at) as usize);
+        segment.copy(0, target, bounded::<{ MAX_SHARED as usize }>(length))
+    };
+    if copied {
+        held.length = at + length;
+        held.fin = u32::from(segment.flags & FIN != 0);
+    }
+    copied
 }
 
 /// `parts` slots from `first` on, going round, as bits. Going round matters: while one CPU drains, another may store
@@ -117,33 +175,33 @@ fn fill(held: &mut Held, segment: &Segment, part: u32, parts: u32) -> bool {
     length == 0 || unsafe { segment.copy(at, held.bytes.as_mut_ptr(), bounded::<HELD_BYTES>(length)) }
 }
 
-/// More waits than may: what is missing is given up, and the walker looks for a boundary behind it.
+/// The segment cannot wait: the walker gives up what is missing before it, and looks for a boundary behind it. So does
+/// whoever has the claim, at the latest when it is given back; on return `true` that is the caller.
 #[inline(always)]
-fn overflow(
-    skb: *mut __sk_buff,
-    connection: *mut Connection,
-    direction: Direction,
-    segment: &Segment,
-) -> bool {
-    let mine = locked(connection, |halves| {
+fn give_up(connection: *mut Connection, direction: Direction, loss: Loss, end: u32) -> bool {
+    say!("no room to wait in direction {}, up to {}", direction as u8, end);
+    locked(connection, |halves| {
         let half = half(halves, direction);
-        let mine = half.busy == 0;
-        if mine {
-            half.busy = 1;
-        }
-        mine
-    });
-    if !mine {
-        // The run that walks will find the place lost by this very segment's absence.
-        count(Loss::HoldExceeded);
-        return false;
+        half.lose(loss, end);
+        half.claim()
+    })
+}
+
+/// Tells that the place was given up. The claim is held.
+#[inline(always)]
+fn tell_lost(half: &mut Half, emitter: &Emitter, lost: u8, end: u32) {
+    if half.walk.phase == phase::IGNORE {
+        return;
     }
-    // SAFETY: the claim is held, so this half is this run's alone.
-    let half = unsafe { half(&mut (*connection).halves, direction) };
-    Emitter::new(skb, connection, direction).gap(&mut half.walk, segment, Loss::HoldExceeded);
-    half.walk.lose(segment.start.wrapping_add(segment.length));
-    half.top = half.walk.next;
-    true
+    let loss = match lost - 1 {
+        loss if loss == Loss::NoMemory as u8 => Loss::NoMemory,
+        loss if loss == Loss::HoldExceeded as u8 => Loss::HoldExceeded,
+        _ => Loss::TooManyFrames,
+    };
+    // SAFETY: the clock has no preconditions.
+    emitter.gap(&mut half.walk, unsafe { bpf_ktime_get_ns() }, loss);
+    half.walk.lose(end);
+    half.top = end;
 }
 
 /// Walks what waits, one slot a run: its frames or, with `OUTSIDE`, what is no frame. The claim is held.
@@ -163,7 +221,14 @@ pub fn drain<const OUTSIDE: bool>(
     };
     // SAFETY: as above.
     let hold = unsafe { (*connection).hold };
-    let ready = locked(connection, |halves| crate::maps::half(halves, direction).ready);
+    let (ready, lost, end) = locked(connection, |halves| {
+        let half = crate::maps::half(halves, direction);
+        half.begin_anew_if_told();
+        (half.ready, half.take_lost(), half.lost_end)
+    });
+    if lost != 0 {
+        tell_lost(half, &Emitter::new(skb, connection, direction), lost, end);
+    }
     half.slot = turn(&half.walk, hold, direction, ready);
     // Forgotten here, or the verifier follows all that comes for each of the slots.
     forget();
@@ -212,6 +277,9 @@ pub fn drain<const OUTSIDE: bool>(
     go_on(skb, hook, next);
     // No tail call is left: the rest waits for the next packet.
     locked(connection, |halves| crate::maps::half(halves, direction).busy = 0);
+    if crossed {
+        lose_answer(connection);
+    }
 }
 
 /// The slot whose turn it is; [`MAX_HELD_SLOTS`]: none.
@@ -312,8 +380,13 @@ pub fn store_handshake(name: u64, segment: &Segment) {
                 count(Loss::NoMemory);
                 return;
             }
-            if let Some(held) = HANDSHAKES.get_ptr_mut(key) {
-                fill(&mut *held, segment, part, parts);
+            let filled = match HANDSHAKES.get_ptr_mut(key) {
+                Some(held) => fill(&mut *held, segment, part, parts),
+                None => false,
+            };
+            if !filled {
+                count(Loss::NoMemory);
+                return;
             }
         }
     }
@@ -340,12 +413,12 @@ pub fn adopt_handshake(connection: &mut Connection, name: u64, start: u32) {
             parts = held.parts;
         }
         let key = HeldKey::new(connection.hold, Direction::Ingress, part);
+        let [ingress, _] = &mut connection.halves;
+        connection.adopted = 1;
         if HELD.insert(key, held, BPF_ANY as u64).is_err() {
-            count(Loss::NoMemory);
+            ingress.lose(Loss::NoMemory, held.start.wrapping_add(held.length));
             break;
         }
-        connection.adopted = 1;
-        let [ingress, _] = &mut connection.halves;
         ingress.ready |= 1 << part;
         ingress.taken |= 1 << part;
         ingress.used = part + 1;

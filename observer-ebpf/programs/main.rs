@@ -22,7 +22,19 @@
     reason = "calls between programs do not mix with tail calls on old kernels"
 )]
 
+/// Says what was decided, in builds with the feature `log`; in others it is nothing at all.
+#[cfg(feature = "log")]
+macro_rules! say {
+    ($($said:tt)*) => { aya_log_ebpf::info!((), $($said)*) };
+}
+#[cfg(not(feature = "log"))]
+macro_rules! say {
+    ($format:literal $(, $argument:expr)* $(,)?) => { $( let _ = &$argument; )* };
+}
+
+mod claim;
 mod emit;
+mod first_sight;
 mod hold;
 mod maps;
 mod segment;

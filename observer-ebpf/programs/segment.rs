@@ -12,8 +12,14 @@ pub const RST: u8 = 0x04;
 
 const IPV4_HEADER: u32 = 20;
 const IPV6_HEADER: u32 = 40;
-const TCP_HEADER: u32 = 20;
+const TCP_HEADER: usize = 20;
 const TCP: u8 = 6;
+
+/// Options of TCP, and how many are looked at. Linux sends 3 before that of MPTCP.
+const END: u8 = 0;
+const NO_OPERATION: u8 = 1;
+const MPTCP: u8 = 30;
+const MAX_OPTIONS: u32 = 8;
 
 /// Extension headers that are skipped before TCP is expected; more is no traffic of this world.
 const MAX_EXTENSIONS: u32 = 6;
@@ -30,6 +36,24 @@ pub fn load<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[u8; N]>
     } else {
         None
     }
+}
+
+/// `N` bytes of the packet at `OFFSET`: read where they lie if the kernel has them in one piece, as it nearly always has
+/// of headers. That saves the call.
+#[inline(always)]
+fn at_hand<const OFFSET: u32, const N: usize>(skb: *mut __sk_buff) -> Option<[u8; N]> {
+    // SAFETY: the context is valid for the whole run; the kernel makes addresses of these two loads.
+    let (data, end) = unsafe {
+        (
+            (&raw const (*skb).data).read_volatile() as usize,
+            (&raw const (*skb).data_end).read_volatile() as usize,
+        )
+    };
+    if data + OFFSET as usize + N <= end {
+        // SAFETY: the packet has these bytes; any alignment will do for them.
+        return Some(unsafe { ((data + OFFSET as usize) as *const [u8; N]).read() });
+    }
+    load::<N>(skb, OFFSET)
 }
 
 /// `N` words of the packet at `offset`, in network order.
@@ -71,30 +95,28 @@ impl Segment {
     /// The segment in the packet; its time is set by [`Segment::at`].
     #[inline(always)]
     pub fn parse(skb: *mut __sk_buff) -> Result<Self, Refusal> {
-        // The least that any TCP packet has, so one load does for IPv4 without options.
-        let Some(ip) = load::<{ (IPV4_HEADER + TCP_HEADER) as usize }>(skb, 0) else {
+        // What the decision needs of an IP header of either version: both are at least so long.
+        let Some([version, _, _, _, _, _, next, _, _, protocol]) = at_hand::<0, 10>(skb) else {
             return Err(Refusal::NotTcp);
         };
-        let offset = match ip[0] >> 4 {
-            4 if ip[9] == TCP => u32::from(ip[0] & 15) * 4,
-            6 if ip[6] == TCP => IPV6_HEADER,
-            6 => skip_extensions(skb, ip[6]).ok_or(Refusal::NotTcp)?,
+        let (offset, tcp) = match version >> 4 {
+            4 if protocol != TCP => return Err(Refusal::NotTcp),
+            4 if version & 15 == 5 => (IPV4_HEADER, at_hand::<IPV4_HEADER, TCP_HEADER>(skb)),
+            6 if next == TCP => (IPV6_HEADER, at_hand::<IPV6_HEADER, TCP_HEADER>(skb)),
+            4 => {
+                let offset = u32::from(version & 15) * 4;
+                (offset, load(skb, offset))
+            }
+            6 => {
+                let offset = skip_extensions(skb, next).ok_or(Refusal::NotTcp)?;
+                (offset, load(skb, offset))
+            }
             _ => return Err(Refusal::NotTcp),
         };
-        if offset == IPV4_HEADER {
-            let [.., a, b, c, d, _, _, _, _, doff, flags, _, _, _, _, _, _] = ip;
-            return Self::of(skb, offset, u32::from_be_bytes([a, b, c, d]), doff, flags);
-        }
-        let Some(tcp) = load::<{ TCP_HEADER as usize }>(skb, offset) else {
+        let Some([_, _, _, _, a, b, c, d, _, _, _, _, doff, flags, ..]) = tcp else {
             return Err(Refusal::Unreadable);
         };
-        Self::of(
-            skb,
-            offset,
-            u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
-            tcp[12],
-            tcp[13],
-        )
+        Self::of(skb, offset, u32::from_be_bytes([a, b, c, d]), doff, flags)
     }
 
     #[inline(always)]
@@ -133,7 +155,9 @@ impl Segment {
             start: self.start,
             length: self.length,
             payload: self.payload,
-            flags: u32::from(self.flags),
+            // Behind IP headers of 60 bytes, or 40 and a few extensions of 2 KiB.
+            header: self.header as u16,
+            flags: u16::from(self.flags),
         };
         // SAFETY: no instruction at all; the compiler has to believe that memory has changed.
         unsafe { core::arch::asm!("") };
@@ -147,6 +171,7 @@ impl Segment {
             start,
             length,
             payload,
+            header,
             flags,
         } = *at_hand;
         Self {
@@ -155,7 +180,7 @@ impl Segment {
             length,
             flags: flags as u8,
             payload,
-            header: 0,
+            header: u32::from(header),
             time,
         }
     }
@@ -164,6 +189,28 @@ impl Segment {
     #[inline(always)]
     pub fn ports(&self) -> Option<u64> {
         Some(u64::from(u32::from_be_bytes(load::<4>(self.skb, self.header)?)))
+    }
+
+    /// Whether the segment carries data of MPTCP: its option (RFC 8684) is on every such segment, and on none of a
+    /// connection that fell back to TCP.
+    #[inline(always)]
+    pub fn is_multipath(&self) -> bool {
+        let mut at = self.header + TCP_HEADER as u32;
+        for _ in 0..MAX_OPTIONS {
+            if at + 2 > self.payload {
+                return false;
+            }
+            let Some([kind, length]) = load::<2>(self.skb, at) else {
+                return false;
+            };
+            at += match kind {
+                END => return false,
+                MPTCP => return true,
+                NO_OPERATION => 1,
+                _ => u32::from(length),
+            };
+        }
+        false
     }
 
     /// Loads `length` bytes (1 to `most`) at `at` to `target`.

@@ -4,24 +4,23 @@
 //! in programs of its own by tail calls, so that the usual case stays small.
 
 use aya_ebpf::bindings::{__sk_buff, bpf_sock};
-use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_sk_fullsock, bpf_tail_call};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_tail_call};
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
 use core::ptr::from_ref;
 use observer_ebpf::connection::{Connection, Half, announced};
 use observer_ebpf::loss::Loss;
-use observer_ebpf::record::{Close, Direction, Role};
-use observer_ebpf::walker::{Shared, Walk, What, phase, step_frames, step_outside};
+use observer_ebpf::record::{Close, Direction, Protocol};
+use observer_ebpf::walker::{Shared, Walk, What, hide, phase, step_frames, step_outside};
 
 use crate::PASS;
+use crate::claim::{claim, lose_answer, release, unclaim};
 use crate::emit::{Bytes, Emitter};
+use crate::first_sight::first_sight;
 use crate::hold;
-use crate::hold::{behind, handshake_name, settle_start};
+use crate::hold::{behind, settle_start};
 use crate::maps::{CONNECTIONS, EGRESS, INGRESS, Next, count, half, locked};
 use crate::segment::{FIN, RST, Refusal, SYN, Segment};
-
-const LISTEN: u32 = 10;
-const TCP: u32 = 6;
 
 /// Frames walked in the first run and in each further one. 8 cover any single call; 33 runs (the kernel's limit of
 /// tail calls) of 40 cover the 64 KiB segment of 50-byte frames.
@@ -130,7 +129,31 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
     if segment.length == 0 && segment.flags & (FIN | SYN | RST) == 0 {
         return;
     }
+    if is_passed(connection, direction, &segment) {
+        return;
+    }
     packet(skb, connection, direction, segment);
+}
+
+/// Whether there is nothing in the segment that anybody waits for: the inside of a body, most of all. Read without
+/// the claim: where the walker has been it does not go again, and if it loses its place right now, then this is not
+/// the segment at which it finds one. A socket that the kernel does not watch has to know how far it got.
+#[inline(always)]
+fn is_passed(connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    // SAFETY: storage lives as long as the run.
+    unsafe {
+        let half = match direction {
+            Direction::Ingress => &raw const (*connection).halves[0],
+            Direction::Egress => &raw const (*connection).halves[1],
+        };
+        let next = (&raw const (*half).walk.next).read_volatile();
+        let phase = (&raw const (*half).walk.phase).read_volatile();
+        let end = segment.start.wrapping_add(segment.length);
+        segment.flags & (FIN | SYN | RST) == 0
+            && phase == phase::HEAD
+            && behind(next, end)
+            && (*connection).watched != 0
+    }
 }
 
 /// A packet with something to walk, or that changes the connection.
@@ -138,7 +161,7 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
 fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: Segment) {
     if !claim(connection, direction) {
         if segment.flags & RST == 0 {
-            go_on(skb, direction, Next::Store);
+            wait(skb, connection, direction, &segment);
         }
         return;
     }
@@ -186,7 +209,7 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     settle_start(&mut half.walk, segment.start);
     if half.walk.needs_order() && !behind(half.walk.next, segment.start) {
         unclaim(connection, direction);
-        go_on(skb, direction, Next::Store);
+        wait(skb, connection, direction, &segment);
         return;
     }
     // SAFETY: storage lives as long as the run.
@@ -196,6 +219,16 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     }
     let went = walk::<_, WALK_FIRST>(half, shared, &segment, &emitter);
     carry_on(skb, connection, direction, &segment, went);
+}
+
+/// Stores the segment until its turn has come.
+#[inline(always)]
+fn wait(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, segment: &Segment) {
+    go_on(skb, direction, Next::Store);
+    let end = segment.start.wrapping_add(segment.length);
+    locked(connection, |halves| {
+        half(halves, direction).lose(Loss::TooManyFrames, end);
+    });
 }
 
 /// Forgets everything of the socket's last attempt to connect. A claim is held; a socket that connects has no other
@@ -265,7 +298,7 @@ fn carry_on(
         };
         go_on(skb, direction, next);
         // No run is left for the rest of the segment.
-        Emitter::new(skb, connection, direction).gap(&mut half.walk, segment, Loss::TooManyFrames);
+        Emitter::new(skb, connection, direction).gap(&mut half.walk, segment.time, Loss::TooManyFrames);
         half.walk.lose(segment.start.wrapping_add(segment.length));
     }
     finish(skb, connection, direction, segment);
@@ -335,7 +368,7 @@ pub fn pass<B: Bytes, const MOST: u32>(
                 emitter.set_announced(announced::NO);
                 return Went::Unannounced;
             }
-            What::Gap => emitter.gap(&mut half.walk, source, Loss::ImplausibleFrame),
+            What::Gap => emitter.gap(&mut half.walk, source.time(), Loss::ImplausibleFrame),
             What::Reopen => emitter.reopen_other(),
             _ => {}
         }
@@ -388,7 +421,14 @@ fn outside(skb: *mut __sk_buff, direction: Direction) {
     };
     let segment = Segment::kept(skb, &half.at_hand);
     let emitter = Emitter::new(skb, connection, direction);
-    let went = pass::<_, OPEN>(half, shared, &segment, &emitter);
+    let begins = matches!(half.walk.phase, phase::OPENING | phase::SEARCH) && half.walk.held == 0;
+    let went = if begins && segment.is_multipath() {
+        hide(&mut half.walk, shared, Protocol::Multipath);
+        emitter.set_announced(announced::NO);
+        Went::Unannounced
+    } else {
+        pass::<_, OPEN>(half, shared, &segment, &emitter)
+    };
     carry_on(skb, connection, direction, &segment, went);
 }
 
@@ -417,8 +457,19 @@ fn announce(skb: *mut __sk_buff, direction: Direction, hook: Direction) {
     let told = emitter.announce(&mut half.walk, shared, unsafe { bpf_ktime_get_ns() });
     emitter.set_announced(if told { announced::YES } else { announced::FAILED });
     resume(skb, hook, half.resume);
-    half.walk.lose(half.walk.next);
-    unclaim(connection, direction);
+    // No tail call is left. What waited goes on waiting; of the segment at hand, the rest is lost.
+    let crossed = direction as u8 != hook as u8;
+    let end = half.at_hand.start.wrapping_add(half.at_hand.length);
+    locked(connection, |halves| {
+        let half = crate::maps::half(halves, direction);
+        if !crossed {
+            half.lose(Loss::TooManyFrames, end);
+        }
+        half.busy = 0;
+    });
+    if crossed {
+        lose_answer(connection);
+    }
 }
 
 /// The segment has to wait. The claim is not held.
@@ -431,7 +482,7 @@ fn store(skb: *mut __sk_buff, direction: Direction) {
     let Ok(segment) = Segment::parse(skb) else { return };
     // SAFETY: the clock has no preconditions.
     let segment = segment.at(unsafe { bpf_ktime_get_ns() });
-    if hold::store(skb, connection, direction, &segment) {
+    if hold::store(connection, direction, &segment) {
         go_on(skb, direction, Next::Drain);
         unclaim(connection, direction);
     }
@@ -443,112 +494,4 @@ fn drain<const OUTSIDE: bool>(skb: *mut __sk_buff, direction: Direction, hook: D
     if !connection.is_null() {
         hold::drain::<OUTSIDE>(skb, connection, direction, hook);
     }
-}
-
-#[inline(always)]
-fn claim(connection: *mut Connection, direction: Direction) -> bool {
-    locked(connection, |halves| {
-        let half = half(halves, direction);
-        let free = half.busy == 0;
-        if free {
-            half.busy = 1;
-        }
-        free
-    })
-}
-
-#[inline(always)]
-fn unclaim(connection: *mut Connection, direction: Direction) {
-    locked(connection, |halves| half(halves, direction).busy = 0);
-}
-
-/// Gives the claim back, unless something became ready that was not among `seen`: then that is walked first.
-/// Where ingress was drained before an answer leaves, the answer's own turn comes now.
-#[inline(always)]
-pub fn release(
-    skb: *mut __sk_buff,
-    connection: *mut Connection,
-    direction: Direction,
-    hook: Direction,
-    seen: u64,
-) {
-    let free = locked(connection, |halves| {
-        let half = half(halves, direction);
-        let free = half.ready == seen;
-        if free {
-            half.busy = 0;
-        }
-        free
-    });
-    let crossed = direction as u8 != hook as u8;
-    if !free {
-        go_on(skb, hook, if crossed { Next::Cross } else { Next::Drain });
-        unclaim(connection, direction);
-    }
-    if crossed {
-        go_on(skb, hook, Next::Entry);
-    }
-}
-
-/// A socket without storage: not TCP, a connection older than the observer, or one that begins.
-#[inline(always)]
-fn first_sight(skb: *mut __sk_buff, sk: *mut bpf_sock, direction: Direction) {
-    // SAFETY: not null; the kernel answers null for anything but a full socket.
-    let full = unsafe { bpf_sk_fullsock(sk) };
-    if full.is_null() {
-        return;
-    }
-    // SAFETY: not null, valid for the whole run.
-    if unsafe { (*full).protocol } != TCP {
-        return;
-    }
-    let Ok(segment) = Segment::parse(skb) else { return };
-    // SAFETY: as above.
-    if unsafe { (*full).state } == LISTEN {
-        if matches!(direction, Direction::Ingress) && segment.length > 0 {
-            // SAFETY: the clock has no preconditions.
-            let segment = segment.at(unsafe { bpf_ktime_get_ns() });
-            if let Some(name) = name_of(skb, &segment) {
-                hold::store_handshake(name, &segment);
-            }
-        }
-        return;
-    }
-    let begins = segment.flags & SYN != 0;
-    if segment.length == 0 && !begins {
-        return;
-    }
-    let connection = CONNECTIONS.get_or_make(full.cast());
-    if connection.is_null() {
-        count(Loss::NoMemory);
-        return;
-    }
-    // SAFETY: storage lives as long as the run. Two CPUs may come here at once for one old socket; they write the
-    // same values.
-    unsafe {
-        let cookie = bpf_get_socket_cookie(skb.cast());
-        (*connection).cookie = cookie;
-        (*connection).hold = cookie;
-        if begins {
-            (*connection).role = Role::Active as u8;
-        } else {
-            (*connection).shared.joined = 1;
-        }
-    }
-    go_on(skb, direction, Next::Entry);
-}
-
-/// The name under which data of an unfinished handshake is kept, from the packet's own addresses.
-#[inline(always)]
-fn name_of(skb: *mut __sk_buff, segment: &Segment) -> Option<u64> {
-    let [version] = crate::segment::load::<1>(skb, 0)?;
-    let ports = segment.ports()?;
-    if version >> 4 == 4 {
-        let [remote, local] = crate::segment::words::<2>(skb, 12)?;
-        let mapped = |address| [0, 0, 0xffff_u32.to_be(), address];
-        return Some(handshake_name(mapped(local), mapped(remote), ports));
-    }
-    let [a, b, c, d] = crate::segment::words::<4>(skb, 8)?;
-    let [e, f, g, h] = crate::segment::words::<4>(skb, 24)?;
-    Some(handshake_name([e, f, g, h], [a, b, c, d], ports))
 }

@@ -1,7 +1,8 @@
 //! What the kernel remembers of a socket, in the socket's own storage, and of segments that have to wait.
 
+use crate::loss::Loss;
 use crate::record::Direction;
-use crate::walker::{Shared, Tell, Walk};
+use crate::walker::{Shared, Tell, Walk, phase};
 
 /// The kernel's spin lock, known to its verifier by this very name and size; userspace never touches it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,8 +21,10 @@ pub struct AtHand {
     pub length: u32,
     /// Where its payload begins in the packet.
     pub payload: u32,
+    /// Where its TCP header begins in the packet.
+    pub header: u16,
     /// TCP flags.
-    pub flags: u32,
+    pub flags: u16,
 }
 
 /// One direction of a connection.
@@ -36,7 +39,10 @@ pub struct Half {
     pub taken: u64,
     /// The slot after the one that was given out last; they go round. Under the lock.
     pub used: u32,
-    pub unused: u16,
+    /// 1: the other direction has left HTTP/1 for HTTP/2, and whoever walks next begins anew. Under the lock.
+    pub reopen: u8,
+    /// A [`Loss`] plus 1: a segment could neither be walked nor wait; whoever walks next has to tell. Under the lock.
+    pub lost: u8,
     /// 1: a program run is walking this direction; another one must hand its segment over. Under the lock.
     pub busy: u8,
     /// 1: the end of this direction has been told.
@@ -50,6 +56,45 @@ pub struct Half {
     pub tell: Tell,
     /// The slot whose turn it is. In memory for the same reason.
     pub slot: u32,
+    /// End of what `lost` is about. Under the lock.
+    pub lost_end: u32,
+}
+
+impl Half {
+    /// Takes the claim if it is free. Under the lock.
+    #[inline(always)]
+    pub fn claim(&mut self) -> bool {
+        if self.busy != 0 {
+            return false;
+        }
+        self.busy = 1;
+        self.begin_anew_if_told();
+        true
+    }
+
+    /// What the other direction has found for this one. Under the lock, by the holder of the claim.
+    #[inline(always)]
+    pub fn begin_anew_if_told(&mut self) {
+        if self.reopen != 0 {
+            self.reopen = 0;
+            self.walk.phase = phase::REOPEN;
+        }
+    }
+
+    /// Everything up to `end` is given up. Under the lock.
+    #[inline(always)]
+    pub fn lose(&mut self, loss: Loss, end: u32) {
+        self.lost = loss as u8 + 1;
+        self.lost_end = end;
+    }
+
+    /// The loss that nobody has told yet, if there is one. Under the lock.
+    #[inline(always)]
+    pub fn take_lost(&mut self) -> u8 {
+        let lost = self.lost;
+        self.lost = 0;
+        lost
+    }
 }
 
 pub mod announced {
@@ -85,10 +130,11 @@ const _: () = assert!(size_of::<Connection>() == 352);
 
 /// A segment is held in slots of this many bytes: with what the map adds, 16 KiB of the kernel's memory.
 pub const HELD_BYTES: usize = 16_384 - 128;
-/// Slots of one direction: 12 waiting full segments (768 KiB), or 64 small ones. A loss on a connection that carries
-/// calls has seldom more than ten segments behind it. But where processes compete for CPUs, one that delivers
-/// packets may be kept from it for a time slice, and others go on at memory speed meanwhile: with 256 KiB two of
-/// 12 busy connections lost their place within a minute.
+/// Slots of one direction. Segments that follow each other share slots, so each is half full at least: 512 KiB are held
+/// whatever their sizes, 768 KiB of full ones. A loss on a connection that carries calls has seldom more than ten
+/// segments behind it. But where processes compete for CPUs, one that delivers packets may be kept from it for a time
+/// slice, and others go on at memory speed meanwhile: with 256 KiB two of 12 busy connections lost their place within a
+/// minute.
 pub const MAX_HELD_SLOTS: u32 = 64;
 /// Slots of all connections: 32 MiB at most, allocated when used.
 pub const MAX_HELD: usize = 2048;

@@ -5,7 +5,7 @@
 //! in network order.
 
 /// Raised with every incompatible change; the daemon refuses a kernel object of another version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Which half of a socket's traffic. Relative to the socket, not to client or server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,8 +105,10 @@ pub enum Protocol {
     Http2 = 1,
     Http1 = 2,
     Tls = 3,
-    /// None of the above; for good.
+    /// None of the others; for good.
     Other = 4,
+    /// A path of an MPTCP connection: its bytes may be any part of the whole, so they are not looked at.
+    Multipath = 5,
 }
 
 impl Protocol {
@@ -118,6 +120,7 @@ impl Protocol {
             2 => Self::Http1,
             3 => Self::Tls,
             4 => Self::Other,
+            5 => Self::Multipath,
             _ => Self::Undecided,
         }
     }

@@ -491,6 +491,14 @@ fn payload(walk: &mut Walk, at: u32, left: u32) -> Tell {
     }
 }
 
+/// The connection is hidden by something below it: its bytes are of no use. The caller tells the protocol.
+#[inline(always)]
+pub fn hide(walk: &mut Walk, shared: &mut Shared, protocol: Protocol) {
+    walk.phase = phase::IGNORE;
+    shared.settled = 1;
+    shared.protocol = protocol as u8;
+}
+
 /// The connection is not HTTP/2, for good.
 #[inline(always)]
 fn settle<S: Source>(walk: &mut Walk, shared: &mut Shared, protocol: Protocol, source: &S) -> Tell {

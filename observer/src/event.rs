@@ -26,6 +26,45 @@ pub fn decode(bytes: &[u8]) -> Option<(Record, &[u8])> {
     Some((record, payload))
 }
 
+/// The head of a record, as the kernel would write it.
+#[must_use]
+pub fn encode(record: &Record) -> [u8; size_of::<Record>()] {
+    let Record {
+        connection,
+        time,
+        sequence,
+        kind,
+        direction,
+        frame_type,
+        flags,
+        stream,
+        length,
+        offset,
+        payload,
+        data,
+        data_other,
+    } = record;
+    let mut bytes = [0; size_of::<Record>()];
+    let fields: [&[u8]; 12] = [
+        &connection.to_ne_bytes(),
+        &time.to_ne_bytes(),
+        &sequence.to_ne_bytes(),
+        &[*kind, *direction, *frame_type, *flags],
+        &stream.to_ne_bytes(),
+        &length.to_ne_bytes(),
+        &offset.to_ne_bytes(),
+        &payload.to_ne_bytes(),
+        &data.stream.to_ne_bytes(),
+        &data.bytes.to_ne_bytes(),
+        &data_other.stream.to_ne_bytes(),
+        &data_other.bytes.to_ne_bytes(),
+    ];
+    for (place, byte) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
+        *place = *byte;
+    }
+    bytes
+}
+
 /// The payload of a `Socket` record.
 #[must_use]
 pub fn decode_socket(payload: &[u8]) -> Option<Socket> {
@@ -109,6 +148,35 @@ impl Fields<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_field_comes_back() {
+        let record = Record {
+            connection: 1,
+            time: 2,
+            sequence: 3,
+            kind: 4,
+            direction: 5,
+            frame_type: 6,
+            flags: 7,
+            stream: 8,
+            length: 9,
+            offset: 10,
+            payload: 2,
+            data: DataCount {
+                stream: 11,
+                bytes: 12,
+            },
+            data_other: DataCount {
+                stream: 13,
+                bytes: 14,
+            },
+        };
+        let bytes = [&encode(&record)[..], b"ab"].concat();
+        let (decoded, payload) = decode(&bytes).unwrap();
+        assert_eq!(format!("{decoded:?}"), format!("{record:?}"));
+        assert_eq!(payload, b"ab");
+    }
 
     #[test]
     fn cut_records_are_refused() {

@@ -204,8 +204,10 @@ impl<N: Naming> Pipeline<N> {
         &self.recorder
     }
 
+    /// Whether the connection is known and segments of it may have to wait in the kernel: the programs leave alone what
+    /// can never become HTTP/2, also when some of it waits already.
     pub fn holds(&self, cookie: u64) -> bool {
-        self.connections.contains_key(&cookie)
+        self.connections.get(&cookie).is_some_and(Connection::may_wait)
     }
 
     /// A connection that waited for its name has it; one that has ended meanwhile can go now.
@@ -360,6 +362,7 @@ fn carries(protocol: Protocol, grpc: bool) -> Option<Carries> {
         Protocol::Http1 => Some(Carries::Http1),
         Protocol::Tls => Some(Carries::Tls),
         Protocol::Other => Some(Carries::Other),
+        Protocol::Multipath => Some(Carries::Multipath),
     }
 }
 

@@ -5,17 +5,19 @@
 
 mod cgroup;
 pub mod claim;
+mod heap;
+#[cfg(feature = "kernel-log")]
+mod kernel_log;
 mod object;
 pub mod privilege;
+mod program;
 mod ring;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aya::maps::{Array, HashMap, MapData, ProgramArray, Queue, RingBuf};
-use aya::programs::{
-    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, ProgramError, ProgramFd, SockOps,
-};
+use aya::programs::ProgramError;
 use aya::{Ebpf, EbpfLoader};
 use observer_ebpf::connection::{Held, HeldKey};
 use observer_ebpf::loss::Loss;
@@ -24,29 +26,6 @@ use privilege::{Capabilities, Capability};
 pub use cgroup::{CgroupError, Root};
 pub use object::OBJECT;
 pub use ring::Ring;
-
-/// Where the tail calls of a hook go; the order is that of `Next` in the programs.
-const INGRESS: [&str; 7] = [
-    "ingress",
-    "ingress_walk",
-    "ingress_open",
-    "ingress_announce",
-    "ingress_store",
-    "ingress_drain",
-    "ingress_drain_open",
-];
-const EGRESS: [&str; 10] = [
-    "egress",
-    "egress_walk",
-    "egress_open",
-    "egress_announce",
-    "egress_store",
-    "egress_drain",
-    "egress_drain_open",
-    "egress_cross",
-    "egress_cross_open",
-    "egress_cross_announce",
-];
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
@@ -111,6 +90,8 @@ const HELD_UNTOLD: Duration = Duration::from_secs(20);
 pub struct Probe {
     /// Held for the programs and links in it; gone when detached.
     ebpf: Option<Ebpf>,
+    #[cfg(feature = "kernel-log")]
+    _log: Option<kernel_log::KernelLog>,
     /// An array of programs is emptied when the last descriptor of it is closed.
     _tail_calls: [ProgramArray<MapData>; 2],
     losses: Array<MapData, u64>,
@@ -150,18 +131,21 @@ impl Probe {
             .map_max_entries("RECORDS", options.ring_bytes)
             .override_global("WAKE_UP_AT", &wake_up_at, true)
             .load(object)?;
-        let tail_calls = [
-            tail_calls(&mut ebpf, "INGRESS", &INGRESS)?,
-            tail_calls(&mut ebpf, "EGRESS", &EGRESS)?,
-        ];
+        program::load(&mut ebpf)?;
+        let tail_calls = program::tail_calls(&mut ebpf)?;
+        #[cfg(feature = "kernel-log")]
+        let log = kernel_log::KernelLog::start(&mut ebpf);
         let ring = Ring::new(map::<RingBuf<MapData>>(&mut ebpf, "RECORDS")?);
         let losses = map(&mut ebpf, "LOSSES")?;
         let held = map(&mut ebpf, "HELD")?;
         let gone = map(&mut ebpf, "GONE")?;
-        attach(&mut ebpf, root)?;
+        program::attach(&mut ebpf, root)?;
+        heap::trim();
         Ok((
             Self {
                 ebpf: Some(ebpf),
+                #[cfg(feature = "kernel-log")]
+                _log: log,
                 _tail_calls: tail_calls,
                 losses,
                 held,
@@ -241,79 +225,4 @@ fn map<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
         name,
         source: Box::new(source),
     })
-}
-
-fn tail_calls(
-    ebpf: &mut Ebpf,
-    array: &'static str,
-    names: &[&'static str],
-) -> Result<ProgramArray<MapData>, ProbeError> {
-    let mut programs: ProgramArray<MapData> = map(ebpf, array)?;
-    for (index, name) in (0..).zip(names) {
-        let fd = load_skb(ebpf, name)?;
-        programs.set(index, &fd, 0).map_err(|source| ProbeError::Map {
-            name: array,
-            source: Box::new(source),
-        })?;
-    }
-    Ok(programs)
-}
-
-fn load_skb(ebpf: &mut Ebpf, name: &'static str) -> Result<ProgramFd, ProbeError> {
-    let refused = |source| ProbeError::Program {
-        name,
-        source: Box::new(source),
-    };
-    let program: &mut CgroupSkb = program(ebpf, name)?;
-    program.load().map_err(refused)?;
-    let fd = program.fd().map_err(refused)?;
-    fd.try_clone()
-        .map_err(|error| refused(ProgramError::IOError(error)))
-}
-
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, ProbeError>
-where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
-{
-    let program = ebpf.program_mut(name).ok_or(ProbeError::Missing(name))?;
-    program.try_into().map_err(|source| ProbeError::Program {
-        name,
-        source: Box::new(source),
-    })
-}
-
-/// Attaches everything. The packet programs come first: a connection whose establishment was seen must not have
-/// packets that were not.
-fn attach(ebpf: &mut Ebpf, root: &Root) -> Result<(), ProbeError> {
-    // `Single` without override is what links take; links of several observers stand side by side all the same.
-    let mode = CgroupAttachMode::Single;
-    for (name, kind) in [
-        ("ingress", CgroupSkbAttachType::Ingress),
-        ("egress", CgroupSkbAttachType::Egress),
-    ] {
-        let skb: &mut CgroupSkb = program(ebpf, name)?;
-        skb.attach(root, kind, mode)
-            .map_err(|source| ProbeError::Program {
-                name,
-                source: Box::new(source),
-            })?;
-    }
-    for name in ["released", "created"] {
-        let refused = |source| ProbeError::Program {
-            name,
-            source: Box::new(source),
-        };
-        let sock: &mut CgroupSock = program(ebpf, name)?;
-        sock.load().map_err(refused)?;
-        sock.attach(root, mode).map_err(refused)?;
-    }
-    let name = "established";
-    let refused = |source| ProbeError::Program {
-        name,
-        source: Box::new(source),
-    };
-    let ops: &mut SockOps = program(ebpf, name)?;
-    ops.load().map_err(refused)?;
-    ops.attach(root, mode).map_err(refused)?;
-    Ok(())
 }

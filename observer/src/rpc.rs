@@ -14,6 +14,7 @@ mod event;
 mod field;
 mod loss;
 mod method;
+mod opened;
 mod recognition;
 mod status;
 mod stream_table;

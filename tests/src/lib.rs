@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod cgroup;
+pub mod monitoring;
 pub mod namespace;
 pub mod observer;
 pub mod plain_http;
@@ -10,6 +11,7 @@ pub mod process;
 pub mod scrape;
 pub mod skip;
 pub mod story;
+pub mod truth;
 pub mod vocabulary;
 pub mod wait;
 pub mod wire;

@@ -39,11 +39,20 @@ pub struct Observer {
 impl Observer {
     /// Started, attached and ready.
     pub fn start(arguments: &[&str]) -> Result<Self> {
-        Self::start_with(&[], arguments)
+        Self::start_whole(&Place::default(), &[], arguments)
     }
 
     /// The same with variables of the environment, as `NAME=VALUE`.
     pub fn start_with(environment: &[&str], arguments: &[&str]) -> Result<Self> {
+        Self::start_whole(&Place::default(), environment, arguments)
+    }
+
+    /// The same, in a place of its own.
+    pub fn start_in(place: &Place, arguments: &[&str]) -> Result<Self> {
+        Self::start_whole(place, &[], arguments)
+    }
+
+    fn start_whole(place: &Place, environment: &[&str], arguments: &[&str]) -> Result<Self> {
         let daemon = prepare().map_err(|error| anyhow::anyhow!(error))?;
         // The port is free again when the listener is dropped; nothing else here asks for ports of this range.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
@@ -56,7 +65,7 @@ impl Observer {
             address.clone().into(),
         ]);
         command.extend(arguments.iter().map(OsString::from));
-        let process = Process::start(&command, &Place::default())?;
+        let process = Process::start(&command, place)?;
         let mut observer = Self { process, address };
         observer.await_ready()?;
         Ok(observer)

@@ -15,11 +15,12 @@ pub mod mixture;
 mod node;
 pub mod peer;
 pub mod plan;
-mod python;
+pub mod python;
 mod rust;
 pub mod tally;
 
 pub use peer::{Client, Server};
+pub use python::environment;
 
 /// An implementation of gRPC, and the programming model where one has two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,21 +30,23 @@ pub enum Language {
     Go,
     Rust,
     Node,
+    Grpclib,
 }
 
 impl Language {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Python,
         Self::PythonAsyncio,
         Self::Go,
         Self::Rust,
         Self::Node,
+        Self::Grpclib,
     ];
 
     /// Gets whatever the language needs, the first time; builds the program, when it has changed.
     pub fn prepare(self) -> Result<Program, Error> {
         let command = match self {
-            Self::Python | Self::PythonAsyncio => python::prepare(self),
+            Self::Python | Self::PythonAsyncio | Self::Grpclib => python::prepare(self),
             Self::Go => go::prepare(),
             Self::Rust => rust::prepare(),
             Self::Node => node::prepare(),
@@ -63,6 +66,7 @@ impl fmt::Display for Language {
             Self::Go => "grpc-go",
             Self::Rust => "tonic",
             Self::Node => "grpc-js",
+            Self::Grpclib => "grpclib",
         })
     }
 }

@@ -7,9 +7,12 @@ use anyhow::{Result, bail};
 
 use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
 use crate::workspace::{Workspace, cargo};
-use crate::{privilege, process};
+use crate::{instructions, privilege, process};
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    if args == ["--instructions"] {
+        return instructions::command(workspace);
+    }
     let daemon = build::build(workspace, Programs::Release)?;
     for package in ["observer", "tests"] {
         let benches = workspace.benches(package);

@@ -9,10 +9,11 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::elf::Calls;
 use crate::linker::Linker;
-use crate::process;
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace::{Workspace, cargo};
+use crate::{elf, process};
 
 /// Tells `observer/build.rs` which object to embed.
 pub const KERNEL_OBJECT: &str = "OBSERVER_KERNEL_OBJECT";
@@ -49,6 +50,9 @@ pub fn build(workspace: &Workspace, programs: Programs) -> Result<PathBuf> {
     build
         .args(["build", "--release", "--package", "observer", "--bin", "observer"])
         .args(locked());
+    if programs == Programs::Debug {
+        build.args(["--features", "kernel-log"]);
+    }
     process::run(build.current_dir(&workspace.root).env(KERNEL_OBJECT, &object))?;
     let daemon = workspace.daemon();
     println!("daemon: {}, {} KiB", daemon.display(), kibibytes(&daemon)?);
@@ -65,6 +69,8 @@ pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBu
     let flags = [
         format!("-Clinker={}", linker.program.display()),
         String::from("-Clink-arg=--btf"),
+        // The linker's default keeps LLVM from expanding copies in place; they would become calls of functions.
+        String::from("-Clink-arg=--disable-expand-memcpy-in-order"),
         // The object is the same wherever it was built, and tells nobody where that was.
         format!("--remap-path-prefix={}=", workspace.root.display()),
     ];
@@ -75,8 +81,18 @@ pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBu
         .join(TARGET)
         .join(PROFILE)
         .join("observer");
-    let object = workspace.kernel_object();
-    replace(&product, &object)?;
+    // Whoever builds the daemon without xtask gets the one that says nothing.
+    let object = match programs {
+        Programs::Release => workspace.kernel_object(),
+        Programs::Debug => workspace.kernel_object().with_file_name("observer-log.bpf.o"),
+    };
+    let linked = std::fs::read(&product).with_context(|| format!("{} was not built", product.display()))?;
+    // What logs is for the machine at hand, and too large to be inlined.
+    let calls = match programs {
+        Programs::Release => Calls::Refused,
+        Programs::Debug => Calls::Allowed,
+    };
+    replace(elf::finish(&linked, calls)?, &object)?;
     println!("kernel object: {}, {} KiB", object.display(), kibibytes(&object)?);
     Ok(object)
 }
@@ -102,8 +118,7 @@ pub fn kernel_cargo(
         .args(locked());
     let features = match programs {
         Programs::Release => "programs",
-        Programs::Debug if workspace.has_feature("observer-ebpf", "log") => "programs,log",
-        Programs::Debug => bail!("observer-ebpf has no feature `log` yet, so its programs cannot log"),
+        Programs::Debug => "log",
     };
     command.args(["--features", features]);
     Ok(command)
@@ -119,8 +134,7 @@ pub fn locked() -> Option<&'static str> {
 }
 
 /// Leaves an equal file alone, so that cargo does not build the daemon again for nothing.
-fn replace(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
-    let new = std::fs::read(from).with_context(|| format!("{} was not built", from.display()))?;
+fn replace(new: Vec<u8>, to: &std::path::Path) -> Result<()> {
     if std::fs::read(to).is_ok_and(|old| old == new) {
         return Ok(());
     }

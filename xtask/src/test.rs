@@ -2,6 +2,7 @@
 //! why, and one line of sums. What a test could not check is skipped, never passed.
 
 mod fuzz;
+mod instructions;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ enum Part {
     Live,
     /// Each fuzz target for some seconds.
     Fuzz,
+    /// What a call costs, in instructions.
+    Instructions,
 }
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
@@ -39,8 +42,14 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
             Part::Unit => unit(workspace, &skips, libtest)?,
             Part::Live => live(workspace, &skips, &daemon, libtest)?,
             Part::Fuzz => fuzz::smoke(workspace, &skips)?,
+            Part::Instructions => instructions::guard(workspace, &skips)?,
         };
     }
+    close(&skips, tally)
+}
+
+/// Names what was skipped and sums up.
+pub fn close(skips: &Skips, mut tally: Tally) -> Result<ExitCode> {
     let skipped = skips.read()?;
     for (test, reason) in &skipped {
         println!("SKIPPED {test}: {reason}");
@@ -63,13 +72,14 @@ fn parse(args: &[String]) -> Result<(Vec<Part>, &[String])> {
             "--unit" => Part::Unit,
             "--live" => Part::Live,
             "--fuzz" => Part::Fuzz,
+            "--instructions" => Part::Instructions,
             other => bail!(
-                "`cargo xtask test` knows --unit, --live, --fuzz and, behind --, libtest's; not `{other}`"
+                "`cargo xtask test` knows --unit, --live, --fuzz, --instructions and, behind --, libtest's; not `{other}`"
             ),
         });
     }
     if parts.is_empty() {
-        parts = vec![Part::Unit, Part::Live, Part::Fuzz];
+        parts = vec![Part::Unit, Part::Live, Part::Fuzz, Part::Instructions];
     }
     Ok((parts, &args[end..]))
 }
@@ -80,9 +90,34 @@ fn unit(workspace: &Workspace, skips: &Skips, libtest: &[String]) -> Result<Tall
     tally::run("unit tests", &mut test)
 }
 
+/// Some programs of crate `tests`; without a daemon only what needs none.
+pub fn of(
+    workspace: &Workspace,
+    skips: &Skips,
+    daemon: Option<&PathBuf>,
+    programs: &[&str],
+) -> Result<Tally> {
+    let mut test = cargo_test(workspace, skips);
+    test.args(["--package", "tests"]);
+    for program in programs {
+        test.args(["--test", program]);
+    }
+    match daemon {
+        Some(daemon) => test.env(DAEMON, daemon),
+        // Nothing was built for the kernel, so there may be no object to name.
+        None => test.env_remove(KERNEL_OBJECT),
+    };
+    run_live(test, skips, &[])
+}
+
 fn live(workspace: &Workspace, skips: &Skips, daemon: &PathBuf, libtest: &[String]) -> Result<Tally> {
     let mut test = cargo_test(workspace, skips);
     test.args(["--package", "tests"]).env(DAEMON, daemon);
+    run_live(test, skips, libtest)
+}
+
+/// As root, which attaching needs.
+fn run_live(mut test: Command, skips: &Skips, libtest: &[String]) -> Result<Tally> {
     if !privilege::is_root() {
         let Some(sudo) = process::which("sudo") else {
             return skip_live(test, skips);
@@ -151,7 +186,7 @@ pub struct Skips {
 }
 
 impl Skips {
-    fn begin(workspace: &Workspace) -> Result<Self> {
+    pub fn begin(workspace: &Workspace) -> Result<Self> {
         let file = workspace.target.join("skipped.txt");
         std::fs::create_dir_all(&workspace.target)?;
         std::fs::write(&file, "").with_context(|| format!("{} cannot be written", file.display()))?;
@@ -191,7 +226,8 @@ mod tests {
 
     #[test]
     fn everything_by_default() {
-        assert_eq!(parse(&[]).unwrap().0, [Part::Unit, Part::Live, Part::Fuzz]);
+        let all = [Part::Unit, Part::Live, Part::Fuzz, Part::Instructions];
+        assert_eq!(parse(&[]).unwrap().0, all);
     }
 
     #[test]

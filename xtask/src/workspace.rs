@@ -66,11 +66,6 @@ impl Workspace {
             .find(|declared| declared["name"] == package)
     }
 
-    pub fn has_feature(&self, package: &str, feature: &str) -> bool {
-        self.package(package)
-            .is_some_and(|declared| !declared["features"][feature].is_null())
-    }
-
     /// Names of the bench targets of `package`.
     pub fn benches(&self, package: &str) -> Vec<&str> {
         let targets = self
@@ -114,8 +109,6 @@ mod tests {
     fn the_workspace_itself() {
         let workspace = Workspace::find().unwrap();
         assert!(workspace.root.join("observer-ebpf/Cargo.toml").is_file());
-        assert!(workspace.has_feature("observer-ebpf", "programs"));
-        assert!(!workspace.has_feature("observer-ebpf", "no such feature"));
         assert!(workspace.rust_version().is_some());
     }
 }

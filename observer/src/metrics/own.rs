@@ -76,6 +76,8 @@ words! {
         UnknownStatus = "unknown_status",
         /// A call whose request was not seen.
         UnseenRequest = "unseen_request",
+        /// A call of which nothing was seen: it is in none of the call counters.
+        UnseenCall = "unseen_call",
         /// A stream of which it never became clear whether it was gRPC.
         UnrecognisedStream = "unrecognised_stream",
         /// A call given up because its connection has too many.
@@ -99,6 +101,8 @@ words! {
         Http1 = "http1",
         Tls = "tls",
         Other = "other",
+        /// One path of several: nothing in it can be told.
+        Multipath = "mptcp",
     }
 }
 

@@ -123,9 +123,17 @@ impl Connection {
             Protocol::Http1 if socket.joined == 0 && self.counted != Some(Carries::Http1) => {
                 self.session.get_or_insert_with(|| Box::new(Session::new(false)));
             }
-            Protocol::Http1 | Protocol::Tls | Protocol::Other => self.session = None,
+            Protocol::Http1 | Protocol::Tls | Protocol::Other | Protocol::Multipath => self.session = None,
         }
         self.count(own);
+    }
+
+    /// Whether the kernel may still walk it.
+    pub(super) fn may_wait(&self) -> bool {
+        matches!(
+            Protocol::from_raw(self.socket.protocol),
+            Protocol::Undecided | Protocol::Http2 | Protocol::Http1
+        )
     }
 
     pub(super) fn on_record(&mut self, record: &Record, payload: &[u8], events: &mut Vec<CallEvent>) {

@@ -42,6 +42,8 @@ pub struct Drive<N> {
     /// Readable when the process was told to stop; watched by `epoll`.
     _stop: UnixStream,
     statistics: Option<Instant>,
+    /// Sockets whose end could not be told through the ring, which was full: what was in it then comes first.
+    ended: Vec<u64>,
 }
 
 impl<N: Naming> Drive<N> {
@@ -67,6 +69,7 @@ impl<N: Naming> Drive<N> {
             epoll,
             _stop: stop,
             statistics: None,
+            ended: Vec::new(),
         })
     }
 
@@ -121,6 +124,11 @@ impl<N: Naming> Drive<N> {
                 .events
                 .add(drained as u64);
             total += drained;
+            if drained < BATCH {
+                for cookie in self.ended.drain(..) {
+                    self.pipeline.end(cookie);
+                }
+            }
             if self
                 .statistics
                 .is_none_or(|last| instant.duration_since(last) >= STATISTICS)
@@ -157,9 +165,7 @@ impl<N: Naming> Drive<N> {
                 own.lost(Lost::Kernel(loss)).set(times);
             }
         }
-        for cookie in self.probe.gone() {
-            self.pipeline.end(cookie);
-        }
+        self.ended.extend(self.probe.gone());
         let pipeline = &self.pipeline;
         self.probe.forget(|hold| !pipeline.holds(hold), Instant::now());
     }

@@ -32,6 +32,7 @@ pub fn tell(losses: &SessionLosses, own: &Own) {
         idle_calls,
         doubtful_calls,
         unseen_requests,
+        unseen_calls,
         // Counted as refused by the metrics, where they end as `_other`.
         refused_methods: _,
         // Bytes of streams that are no calls; the calls that were missed are counted as such.
@@ -47,6 +48,7 @@ pub fn tell(losses: &SessionLosses, own: &Own) {
         (DaemonLoss::UndecidedBlock, undecided_blocks),
         (DaemonLoss::UnknownStatus, unknown_statuses),
         (DaemonLoss::UnseenRequest, unseen_requests),
+        (DaemonLoss::UnseenCall, unseen_calls),
         (DaemonLoss::UnrecognisedStream, unrecognised_streams),
         (DaemonLoss::EvictedCall, evicted_calls),
         (DaemonLoss::IdleCall, idle_calls),

@@ -155,6 +155,7 @@ impl Report {
     pub fn hidden(&mut self, protocol: Protocol) {
         let word = match protocol {
             Protocol::Tls => "TLS",
+            Protocol::Multipath => "MPTCP",
             Protocol::Http1 => "HTTP/1",
             _ => "other protocols",
         };

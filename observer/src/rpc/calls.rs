@@ -2,6 +2,7 @@
 
 use super::call::{Call, Head, Phase};
 use super::ended::{RecentlyEnded, Was};
+use super::opened::Opened;
 use super::recognition::{self, Habit, Verdict};
 use super::stream_table::StreamTable;
 use super::{CallEvent, CallLosses, Ended, Fields, Methods, Sender, Status};
@@ -27,6 +28,7 @@ pub struct Calls {
     last_processed: StreamId,
     /// How often something was lost. A call not known to have lived since then may have ended unseen.
     losses: u32,
+    opened: Opened,
     habit: Habit,
 }
 
@@ -43,6 +45,7 @@ impl Calls {
             highest: NO_STREAM,
             last_processed: StreamId::new(u32::MAX),
             losses: 0,
+            opened: Opened::new(joined),
             habit: Habit {
                 grpc: false,
                 other: false,
@@ -90,6 +93,7 @@ impl Calls {
             // A response overtook its request. Anything else is trailers of the request, which say nothing.
             if matches!(call.phase, Phase::Unseen | Phase::UnseenCall) && fields.is_request() {
                 call.request(fields, begun);
+                self.opened.request(stream, true, time);
                 let is_grpc = call.phase == Phase::UnseenCall;
                 call.phase = Phase::Candidate;
                 let verdict = recognition::request(fields, self.habit, output.methods);
@@ -108,6 +112,7 @@ impl Calls {
         self.seen_from = self.seen_from.or(Some(stream));
         let mut call = Call::new(stream, Phase::Candidate, time, self.losses);
         call.request(fields, begun);
+        self.opened.request(stream, false, time);
         self.streams.insert(call);
         self.judge(
             stream,
@@ -133,6 +138,7 @@ impl Calls {
                 return;
             }
             self.make_room(time, output);
+            self.opened.response(stream, time);
             self.streams
                 .insert(Call::new(stream, Phase::Unseen, time, self.losses));
         }
@@ -197,6 +203,7 @@ impl Calls {
                 return;
             }
             self.make_room(time, output);
+            self.opened.response(stream, time);
             self.streams
                 .insert(Call::new(stream, Phase::UnseenCall, time, self.losses));
         }
@@ -215,6 +222,7 @@ impl Calls {
 
     /// GOAWAY from the server. The client's speaks of streams that the server opens, and there are none.
     pub fn go_away(&mut self, last: StreamId, time: u64, output: &mut Output<'_>) {
+        self.opened.hint(last);
         self.last_processed = self.last_processed.min(last);
         // From above, and each end is found at once.
         while let Some(stream) = self.streams.last().filter(|&stream| stream > self.last_processed) {
@@ -237,6 +245,15 @@ impl Calls {
             };
             let is_call = self.end(stream, status, time, output);
             output.losses.doubtful_calls += u32::from(is_call && is_doubtful);
+        }
+        let unseen = self.opened.close();
+        self.tell_unseen(unseen, output);
+    }
+
+    /// Streams that left no trace were calls if everything else on the connection is.
+    fn tell_unseen(&self, unseen: u32, output: &mut Output<'_>) {
+        if self.habit.is_grpc_alone() {
+            output.losses.unseen_calls = output.losses.unseen_calls.saturating_add(unseen);
         }
     }
 
@@ -264,7 +281,10 @@ impl Calls {
                 response,
             }),
             Some(Was::NoCall) => {}
-            None => output.losses.unattributed_bytes = output.losses.unattributed_bytes.saturating_add(bytes),
+            None => {
+                self.opened.hint(stream);
+                output.losses.unattributed_bytes = output.losses.unattributed_bytes.saturating_add(bytes);
+            }
         }
     }
 
@@ -274,6 +294,7 @@ impl Calls {
         if openings {
             self.seen_from = None;
             self.highest = NO_STREAM;
+            self.opened.lose();
         }
     }
 
@@ -304,6 +325,8 @@ impl Calls {
             }
         }
         self.streams.release();
+        let unseen = self.opened.expire(time);
+        self.tell_unseen(unseen, output);
     }
 
     /// Whether a stream not held may have been opened unseen (or, which happens, its response came first).

@@ -21,6 +21,8 @@ pub struct CallLosses {
     pub doubtful_calls: u32,
     /// Calls whose request was not seen.
     pub unseen_requests: u32,
+    /// Calls of which nothing was seen: their streams were opened while records were lost.
+    pub unseen_calls: u32,
     /// Paths told as `_other`, for their length or because of [`MAX_METHODS`](super::MAX_METHODS).
     pub refused_methods: u32,
     /// Bytes of DATA on streams not known.

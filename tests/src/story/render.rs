@@ -74,6 +74,7 @@ pub(super) fn losses(losses: &SessionLosses) -> Vec<String> {
         idle_calls,
         doubtful_calls,
         unseen_requests,
+        unseen_calls,
         refused_methods,
         unattributed_bytes,
     } = calls;
@@ -97,6 +98,7 @@ pub(super) fn losses(losses: &SessionLosses) -> Vec<String> {
         ("idle_calls", idle_calls.into()),
         ("doubtful_calls", doubtful_calls.into()),
         ("unseen_requests", unseen_requests.into()),
+        ("unseen_calls", unseen_calls.into()),
         ("refused_methods", refused_methods.into()),
         ("unattributed_bytes", unattributed_bytes),
     ];

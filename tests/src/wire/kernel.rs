@@ -1,7 +1,7 @@
 //! Makes the records that the kernel would make of frames, in pieces of any size.
 
 use observer_ebpf::record::{
-    CONTINUATION, DATA, DataCount, Direction, END_STREAM, GOAWAY, HEADERS, Kind, MAX_HEADER_BLOCK,
+    CONTINUATION, Close, DATA, DataCount, Direction, END_STREAM, GOAWAY, HEADERS, Kind, MAX_HEADER_BLOCK,
     PUSH_PROMISE, RST_STREAM, Record, SETTINGS, delivered_length,
 };
 
@@ -93,7 +93,11 @@ impl Kernel {
             frame_type: what,
             ..EMPTY
         };
-        (self.stamp(direction, record, time, true), Vec::new())
+        // The end of a socket is told outside of the numbers of either direction.
+        let is_outside = kind == Kind::Closed && [Close::Gone as u8, Close::Released as u8].contains(&what);
+        let record = self.stamp(direction, record, time, true);
+        self.halves[direction as usize].sequence -= u32::from(is_outside);
+        (record, Vec::new())
     }
 
     /// Bytes of DATA are kept until something else is told, or another stream has some.

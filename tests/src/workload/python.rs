@@ -1,4 +1,4 @@
-//! grpcio: a virtual environment with the pinned packages.
+//! grpcio and grpclib: virtual environments with the pinned packages.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,18 @@ use crate::prerequisite::{Error, apt, get};
 
 pub fn prepare(language: Language) -> Result<Vec<OsString>, Error> {
     let sources = cache::sources().join("python");
-    let requirements = sources.join("requirements.txt");
-    let environment = environment("python", &requirements)?;
-    let mut command = vec![
+    let (model, name, requirements) = match language {
+        Language::Grpclib => ("grpclib", "grpclib", "requirements-grpclib.txt"),
+        Language::PythonAsyncio => ("asyncio", "python", "requirements.txt"),
+        _ => ("sync", "python", "requirements.txt"),
+    };
+    let environment = environment(name, &sources.join(requirements))?;
+    Ok(vec![
         environment.join("bin/python").into(),
         sources.join("peer.py").into(),
-    ];
-    if language == Language::PythonAsyncio {
-        command.push("--asyncio".into());
-    }
-    Ok(command)
+        "--model".into(),
+        model.into(),
+    ])
 }
 
 /// A virtual environment with the packages of a requirements file.

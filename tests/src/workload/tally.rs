@@ -80,6 +80,20 @@ impl Tally {
         self.unexpected.extend(other.unexpected.iter().cloned());
     }
 
+    /// What was counted after `earlier`, a tally of the same program. Durations are left out.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let nothing = MethodTally::default();
+        let methods = self.methods.iter().map(|(method, now)| {
+            let before = earlier.methods.get(method).unwrap_or(&nothing);
+            (method.clone(), now.since(before))
+        });
+        Self {
+            methods: methods.filter(|(_, of)| of.started > 0).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Calls begun, of all methods.
     pub fn started(&self) -> u64 {
         self.methods.values().map(|method| method.started).sum()
@@ -116,6 +130,12 @@ impl MethodTally {
         self.ended.values().sum()
     }
 
+    /// Seconds that a call took on average.
+    #[expect(clippy::cast_precision_loss, reason = "counts of tests are far below 2^53")]
+    pub fn mean(&self) -> f64 {
+        self.seconds / self.ended_in_all().max(1) as f64
+    }
+
     /// Bytes of DATA payload that the request messages take: five of framing each.
     pub fn request_data(&self) -> u64 {
         self.request_bytes + 5 * self.request_messages
@@ -124,6 +144,23 @@ impl MethodTally {
     /// Bytes of DATA payload that the response messages take.
     pub fn response_data(&self) -> u64 {
         self.response_bytes + 5 * self.response_messages
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let ended = self.ended.iter().map(|(status, count)| {
+            let earlier = before.ended.get(status).copied().unwrap_or(0);
+            (status.clone(), count - earlier)
+        });
+        Self {
+            started: self.started - before.started,
+            ended: ended.filter(|(_, count)| *count > 0).collect(),
+            request_messages: self.request_messages - before.request_messages,
+            request_bytes: self.request_bytes - before.request_bytes,
+            response_messages: self.response_messages - before.response_messages,
+            response_bytes: self.response_bytes - before.response_bytes,
+            seconds: 0.0,
+            buckets: Vec::new(),
+        }
     }
 
     fn add(&mut self, other: &Self) {

@@ -1,20 +1,16 @@
-"""Python workload: grpcio as server or client, threads or asyncio. The protocol is in ../README.md."""
+"""Python workload: grpcio (threads or asyncio) or grpclib, as server or client. The protocol is in ../README.md."""
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 import threading
 
-import client_asyncio
-import client_sync
-import server_asyncio
-import server_sync
-
 
 def parse():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--asyncio", action="store_true")
+    parser.add_argument("--model", choices=("sync", "asyncio", "grpclib"), default="sync")
     roles = parser.add_subparsers(dest="role", required=True)
     server = roles.add_parser("server")
     server.add_argument("--host", default="127.0.0.1")
@@ -35,10 +31,8 @@ def main():
     limit.daemon = True
     limit.start()
     signal.signal(signal.SIGUSR2, lambda *_: None)
-    if args.role == "server":
-        (server_asyncio if args.asyncio else server_sync).run(args)
-    else:
-        (client_asyncio if args.asyncio else client_sync).run(args)
+    # The others' packages need not be there.
+    importlib.import_module(f"{args.role}_{args.model}").run(args)
     sys.stdout.flush()
     os._exit(0)
 

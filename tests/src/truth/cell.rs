@@ -1,0 +1,147 @@
+//! One cell of the table: its programs are run, its calls judged at both sockets.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::counts::Counts;
+use super::settled;
+use super::stage::{Round, Stage};
+use super::verdict::{self, Sight, Verdict};
+use crate::scrape::calls::Side;
+
+/// How often the observer calls an end what a program itself calls it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Agreement {
+    pub of: u64,
+    pub same: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Cell {
+    pub server: Verdict,
+    pub client: Verdict,
+    pub with_server: Agreement,
+    pub with_client: Agreement,
+    /// One for each pair of programs that failed, and how to see it again.
+    pub failures: Vec<String>,
+    /// Implementations, and what they call themselves.
+    pub versions: Vec<(String, String)>,
+    /// What was measured on the way.
+    pub figures: Vec<String>,
+    /// Why nothing was run.
+    pub skipped: Option<String>,
+}
+
+impl Cell {
+    pub fn skipped(reason: &str) -> Self {
+        Self {
+            skipped: Some(reason.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    pub fn has_failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
+    /// Adds what another pair of programs gave.
+    pub fn add(&mut self, other: &Self) {
+        self.server.add(&other.server);
+        self.client.add(&other.client);
+        self.figures.extend(other.figures.iter().cloned());
+        for (mine, theirs) in [
+            (&mut self.with_server, other.with_server),
+            (&mut self.with_client, other.with_client),
+        ] {
+            mine.of += theirs.of;
+            mine.same += theirs.same;
+        }
+    }
+}
+
+/// Runs one pair of programs. The error means that they could not be run.
+pub fn play(stage: &mut Stage<'_>) -> Result<Cell> {
+    let before = stage.watch.counts()?;
+    let round = (stage.situation.act)(stage)?;
+    let is_perfect = |counts: &Counts| {
+        let cell = judged(stage, &round, counts);
+        let verdicts = [&cell.server, &cell.client];
+        verdicts
+            .iter()
+            .all(|verdict| !verdict.failed && verdict.right == verdict.made)
+    };
+    let counts = settled::counts(stage.watch, &before, is_perfect)?;
+    let mut cell = judged(stage, &round, &counts);
+    // An observer that was started in between has not seen the same bytes.
+    if let (Some(bytes), Sight::Whole) = (&round.bytes, stage.situation.sight) {
+        let differing = differing_bytes(bytes, &counts.bytes);
+        cell.server.wrong += differing.len() as u64;
+        cell.server.failed |= !differing.is_empty();
+        cell.server.notes.extend(differing);
+    }
+    if counts.in_flight > 0 {
+        cell.server.failed = true;
+        cell.server
+            .notes
+            .push(format!("{} calls are in flight for ever", counts.in_flight));
+    }
+    Ok(cell)
+}
+
+fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
+    let situation = stage.situation;
+    let mut unseen = verdict::reported_missing(counts);
+    let mut judge = |truth, side| {
+        let (alike, sight) = (situation.alike, situation.sight);
+        verdict::judge(truth, counts.ends(side), (counts, &mut unseen), alike, sight)
+    };
+    let (mut server, client) = (
+        judge(&round.server, Side::Server),
+        judge(&round.client, Side::Client),
+    );
+    for (service, calls) in &round.services {
+        let seen = counts.services.get(service).copied().unwrap_or(0);
+        if seen != *calls {
+            server.failed = true;
+            let note = format!(
+                "service {service}: {calls} calls, observer {seen} of {:?}",
+                counts.services
+            );
+            server.notes.push(note);
+        }
+    }
+    if !round.failures.is_empty() {
+        server.failed = true;
+        server.notes.extend(round.failures.iter().cloned());
+    }
+    if unseen > 0 {
+        server.failed = true;
+        let note = format!("{unseen} calls are reported as unseen that were counted, or never made");
+        server.notes.push(note);
+    }
+    let agreement = |view: &Option<super::counts::Ends>, side| {
+        view.as_ref().map_or_else(Agreement::default, |view| Agreement {
+            of: view.values().sum(),
+            same: verdict::agreeing(view, counts.ends(side)),
+        })
+    };
+    Cell {
+        server,
+        client,
+        figures: round.figures.clone(),
+        versions: round.versions.clone(),
+        with_server: agreement(&round.server_view, Side::Server),
+        with_client: agreement(&round.client_view, Side::Client),
+        ..Cell::default()
+    }
+}
+
+/// Payload that the observer counted otherwise than the programs did.
+fn differing_bytes(truth: &BTreeMap<String, (u64, u64)>, seen: &BTreeMap<String, (u64, u64)>) -> Vec<String> {
+    let differing = truth.iter().filter_map(|(method, bytes)| {
+        let seen = seen.get(method).copied().unwrap_or_default();
+        (seen != *bytes).then(|| format!("{method}: payload {bytes:?}, observer {seen:?}"))
+    });
+    differing.collect()
+}

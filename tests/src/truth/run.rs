@@ -1,0 +1,350 @@
+//! The whole run: every situation, every server, some clients each; progress, the table, the page.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::cell::{self, Cell};
+use super::dump;
+use super::options::Options;
+use super::page::{self, About};
+use super::situation::Situation;
+use super::stage::Stage;
+use super::table::{Row, Table};
+use super::watch::Watch;
+use crate::capture::random::Random;
+use crate::namespace::Pair;
+use crate::prerequisite::Error;
+use crate::scrape::calls::Side;
+use crate::workload::cache;
+use crate::workload::{Language, Program};
+
+/// How many clients call each server in each situation: over the rows, all pairs come about.
+const QUICK_CROSSINGS: usize = 1;
+const CROSSINGS: usize = 2;
+
+#[derive(Debug)]
+struct Run {
+    options: Options,
+    programs: BTreeMap<Language, Program>,
+    versions: BTreeMap<String, String>,
+    missing: Vec<(String, String)>,
+    /// The observers of the rows so far: attaching one takes seconds, so rows that want the same share it.
+    watches: BTreeMap<(u32, u32), Watch>,
+}
+
+pub fn run(options: Options) -> Result<ExitCode> {
+    let begun = Instant::now();
+    let mut run = Run::prepare(options)?;
+    let seed = run.options.seed;
+    println!("seed {seed}");
+    let mut table = Table {
+        columns: run.servers().iter().map(Language::to_string).collect(),
+        rows: Vec::new(),
+    };
+    let situations = run.options.situations.clone();
+    for (number, situation) in situations.iter().enumerate() {
+        let place = format!("[{}/{}]", number + 1, situations.len());
+        let cells = run.row(situation, &place)?;
+        table.rows.push(Row { situation, cells });
+        if run.options.is_whole {
+            // After each row: a run of an hour that is stopped leaves what it has found.
+            run.write_page(&table, begun)?;
+        }
+    }
+    conclude(&run, &table, begun)
+}
+
+fn conclude(run: &Run, table: &Table, begun: Instant) -> Result<ExitCode> {
+    println!(
+        "\nAt the servers' sockets: made / right / unobserved / wrong\n{}",
+        table.text(Side::Server)
+    );
+    println!("At the clients' sockets\n{}", table.text(Side::Client));
+    for cell in table.rows.iter().flat_map(|row| &row.cells) {
+        for failure in &cell.failures {
+            println!("FAILED {failure}\n");
+        }
+    }
+    for (name, reason) in &run.missing {
+        println!("SKIPPED {name}: {reason}");
+    }
+    for row in &table.rows {
+        for (cell, column) in row.cells.iter().zip(&table.columns) {
+            if let Some(reason) = &cell.skipped {
+                println!("SKIPPED {} {column}: {reason}", row.situation.name);
+            }
+        }
+    }
+    let sum = table.sum();
+    let failed = table
+        .rows
+        .iter()
+        .flat_map(|row| &row.cells)
+        .filter(|cell| cell.has_failed())
+        .count();
+    println!(
+        "truth: {} calls judged at both sockets: {} right, {} unobserved, {} wrong; {failed} cells failed; {} s",
+        sum.made,
+        sum.right,
+        sum.unobserved,
+        sum.wrong,
+        begun.elapsed().as_secs()
+    );
+    Ok(if table.has_failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+impl Run {
+    fn prepare(mut options: Options) -> Result<Self> {
+        let (mut programs, mut missing) = (BTreeMap::new(), Vec::new());
+        let mut wanted = [options.servers.as_slice(), options.clients.as_slice()].concat();
+        wanted.sort();
+        wanted.dedup();
+        for language in wanted {
+            match language.prepare() {
+                Ok(program) => drop(programs.insert(language, program)),
+                Err(Error::Missing(reason)) => missing.push((language.to_string(), reason)),
+                Err(Error::Broken(reason)) => bail!("{language}: {reason}"),
+            }
+        }
+        if options.capture
+            && let Err(error) = dump::prepare()
+        {
+            println!("no packets of failures will be kept: {error}");
+            options.capture = false;
+        }
+        let run = Self {
+            options,
+            programs,
+            versions: BTreeMap::new(),
+            missing,
+            watches: BTreeMap::new(),
+        };
+        ensure!(
+            !run.servers().is_empty() && !run.clients().is_empty(),
+            "no implementation can be run here: {:?}",
+            run.missing
+        );
+        Ok(run)
+    }
+
+    fn write_page(&self, table: &Table, begun: Instant) -> Result<()> {
+        let about = About {
+            date: today(),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?
+                .trim()
+                .to_owned(),
+            seed: self.options.seed,
+            took: begun.elapsed(),
+            situations: self.options.situations.len(),
+            versions: self.versions.clone(),
+            missing: self.missing.clone(),
+        };
+        Ok(std::fs::write(page::path(), page::page(table, &about))?)
+    }
+
+    fn servers(&self) -> Vec<Language> {
+        self.available(&self.options.servers)
+    }
+
+    fn clients(&self) -> Vec<Language> {
+        self.available(&self.options.clients)
+    }
+
+    fn available(&self, wanted: &[Language]) -> Vec<Language> {
+        wanted
+            .iter()
+            .copied()
+            .filter(|language| self.programs.contains_key(language))
+            .collect()
+    }
+
+    /// The clients of one cell: others for each situation and server, the same for the same seed.
+    fn crossed(&self, situation: &Situation, server: usize) -> Vec<Language> {
+        let clients = self.clients();
+        let most = if self.options.quick {
+            QUICK_CROSSINGS
+        } else {
+            CROSSINGS
+        };
+        let first = self.number(situation.name) + server;
+        (0..clients.len().min(most))
+            .filter_map(|number| clients.get((first + number) % clients.len()).copied())
+            .collect()
+    }
+
+    /// A number from the seed and a name.
+    fn number(&self, name: &str) -> usize {
+        let mixed = name.bytes().fold(self.options.seed, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        Random::new(mixed).below(1 << 20)
+    }
+
+    fn row(&mut self, situation: &'static Situation, place: &str) -> Result<Vec<Cell>> {
+        let servers = self.servers();
+        let surroundings = road(situation).and_then(|road| Ok((road, self.watch(situation)?)));
+        let (road, mut watch) = match surroundings {
+            Ok(surroundings) => surroundings,
+            Err(Error::Missing(reason)) => {
+                println!("{place} {}: SKIPPED: {reason}", situation.name);
+                return Ok(servers.iter().map(|_| Cell::skipped(&reason)).collect());
+            }
+            Err(Error::Broken(reason)) => bail!("{}: {reason}", situation.name),
+        };
+        let mut cells = Vec::new();
+        for (column, server) in servers.into_iter().enumerate() {
+            let begun = Instant::now();
+            let clients = self.crossed(situation, column);
+            if let Some(reason) = lacks(server, situation) {
+                println!("{place} {} {server}: SKIPPED: {reason}", situation.name);
+                cells.push(Cell::skipped(reason));
+                continue;
+            }
+            let mut cell = Cell::default();
+            for client in &clients {
+                self.pair(situation, (server, *client), &mut watch, road.as_ref(), &mut cell)?;
+            }
+            let callers: Vec<String> = clients.iter().map(Language::to_string).collect();
+            println!(
+                "{place} {} {server} <- {}: {} / {} / {} / {}, client side {} / {} / {} / {}{} ({:.1} s)",
+                situation.name,
+                callers.join(", "),
+                cell.server.made,
+                cell.server.right,
+                cell.server.unobserved,
+                cell.server.wrong,
+                cell.client.made,
+                cell.client.right,
+                cell.client.unobserved,
+                cell.client.wrong,
+                if cell.has_failed() { " FAILED" } else { "" },
+                begun.elapsed().as_secs_f64()
+            );
+            cells.push(cell);
+        }
+        self.watches.insert(key(situation), watch);
+        Ok(cells)
+    }
+
+    /// An observer that is as the situation wants it: that of an earlier row, or a new one.
+    fn watch(&mut self, situation: &Situation) -> Result<Watch, Error> {
+        match self.watches.remove(&key(situation)) {
+            Some(watch) => Ok(watch),
+            None => Watch::start(&situation.around),
+        }
+    }
+
+    fn pair(
+        &mut self,
+        situation: &'static Situation,
+        (server, client): (Language, Language),
+        watch: &mut Watch,
+        road: Option<&Pair>,
+        cell: &mut Cell,
+    ) -> Result<()> {
+        let name = format!("{}-{server}-{client}", situation.name);
+        let capture = cache::target_directory().join("truth");
+        std::fs::create_dir_all(&capture)?;
+        let program = |language| self.programs.get(&language).context("not prepared");
+        // A row whose observer has died goes on with another.
+        watch.resume()?;
+        let mut stage = Stage {
+            situation,
+            server: program(server)?,
+            client: program(client)?,
+            watch,
+            road,
+            random: Random::new(self.number(&name) as u64),
+            capture: self
+                .options
+                .capture
+                .then(|| capture.join(format!("{name}-{}.pcap", self.options.seed))),
+            dump: None,
+        };
+        let played = cell::play(&mut stage);
+        let dump = stage.dump.take();
+        if let Err(error) = &played
+            && let Some(Error::Missing(reason)) = error.downcast_ref()
+        {
+            println!("{name}: SKIPPED: {reason}");
+            cell.skipped = Some(reason.clone());
+            return Ok(());
+        }
+        let reasons = match &played {
+            Ok(played) => {
+                cell.add(played);
+                self.versions.extend(played.versions.iter().cloned());
+                failure(played)
+            }
+            Err(error) => Some(format!("{error:#}")),
+        };
+        let Some(reasons) = reasons else { return Ok(()) };
+        let kept = match dump {
+            Some(dump) => format!("\n  packets: {}", dump.keep()?.display()),
+            None => String::new(),
+        };
+        let again = format!(
+            "--situation {} --implementation {server} --client {client} --seed {}",
+            situation.name, self.options.seed
+        );
+        let failure = format!("{name}: {reasons}{kept}\n  again: cargo xtask truth {again}");
+        println!("FAILED {failure}");
+        cell.failures.push(failure);
+        Ok(())
+    }
+}
+
+/// Why a pair has failed, if it has.
+fn failure(cell: &Cell) -> Option<String> {
+    let mut text = String::new();
+    for (side, verdict) in [("server", &cell.server), ("client", &cell.client)] {
+        if verdict.failed {
+            let _ = write!(
+                text,
+                "\n  at the {side}'s socket:\n    {}",
+                verdict.notes.join("\n    ")
+            );
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// What an implementation cannot do that a situation needs.
+fn lacks(server: Language, situation: &Situation) -> Option<&'static str> {
+    (server == Language::Grpclib && situation.around.max_age_ms > 0)
+        .then_some("its server has no greatest age of connections")
+}
+
+/// What makes observers different.
+fn key(situation: &Situation) -> (u32, u32) {
+    (situation.around.ring_bytes, situation.around.observer_percent)
+}
+
+fn road(situation: &Situation) -> Result<Option<Pair>, Error> {
+    let Some(faults) = situation.around.road else {
+        return Ok(None);
+    };
+    let pair = Pair::new()?;
+    if faults != crate::namespace::Faults::default() {
+        pair.disturb(faults)?;
+    }
+    Ok(Some(pair))
+}
+
+fn today() -> String {
+    let date = std::process::Command::new("date")
+        .args(["-u", "+%Y-%m-%d"])
+        .output();
+    date.map_or_else(
+        |_| "an unknown day".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}

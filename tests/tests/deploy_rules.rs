@@ -1,0 +1,357 @@
+//! The shipped rules, routes and dashboards, without a kernel: Prometheus' and Alertmanager's own checks, and what only
+//! this project knows: every alert of the platform's documents, a page for every alert, families that exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use tests::monitoring::{Servers, dashboard, deploy};
+use tests::prerequisite::or_skip;
+
+/// Files of a folder of `deploy` whose names end so.
+fn files(folder: &str, end: &str) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(deploy().join(folder))? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(end) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    ensure!(!files.is_empty(), "no *{end} in {folder}");
+    Ok(files)
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    ensure!(output.status.success(), "{command:?}: {said}");
+    Ok(said)
+}
+
+#[test]
+fn rules_pass_their_tests() -> Result<()> {
+    let Some(servers) = or_skip("rules_pass_their_tests", Servers::prepare()) else {
+        return Ok(());
+    };
+    let promtool = servers.program("promtool");
+    let rules = files("rules", ".rules.yaml")?;
+    run(Command::new(&promtool)
+        .args(["check", "rules", "--lint=all", "--lint-fatal"])
+        .args(&rules))?;
+    let tests = files("rules", ".test.yaml")?;
+    ensure!(
+        tests.len() == rules.len(),
+        "{} files of rules, {} of tests",
+        rules.len(),
+        tests.len()
+    );
+    run(Command::new(&promtool).args(["test", "rules"]).args(&tests))?;
+    Ok(())
+}
+
+#[test]
+fn configurations_are_accepted() -> Result<()> {
+    let Some(servers) = or_skip("configurations_are_accepted", Servers::prepare()) else {
+        return Ok(());
+    };
+    for file in files("prometheus", ".yml")? {
+        run(Command::new(servers.program("promtool"))
+            .args(["check", "config", "--syntax-only"])
+            .arg(file))?;
+    }
+    let alertmanager = deploy().join("alertmanager/alertmanager.yml");
+    run(Command::new(servers.program("amtool"))
+        .arg("check-config")
+        .arg(alertmanager))?;
+    Ok(())
+}
+
+#[test]
+fn alerts_take_their_routes() -> Result<()> {
+    let Some(servers) = or_skip("alerts_take_their_routes", Servers::prepare()) else {
+        return Ok(());
+    };
+    let folder = deploy().join("alertmanager");
+    let routes = std::fs::read_to_string(folder.join("routes.test"))?;
+    let mut asked = 0;
+    for line in routes.lines().filter(|line| !line.starts_with('#')) {
+        let (labels, receivers) = line
+            .split_once(" -> ")
+            .with_context(|| format!("no receivers: {line}"))?;
+        run(Command::new(servers.program("amtool"))
+            .args(["config", "routes", "test", "--config.file"])
+            .arg(folder.join("alertmanager.yml"))
+            .arg(format!("--verify.receivers={receivers}"))
+            .args(labels.split(' ')))?;
+        asked += 1;
+    }
+    ensure!(asked >= 7, "only {asked} routes were asked");
+    Ok(())
+}
+
+/// Alert, `for`, and how often it is written, by the lines of the rules.
+fn alerts() -> Result<Vec<(String, Option<String>, String)>> {
+    let mut alerts: Vec<(String, Option<String>, String)> = Vec::new();
+    for file in files("rules", ".rules.yaml")? {
+        for line in std::fs::read_to_string(file)?.lines() {
+            let line = line.trim_start();
+            if let Some(name) = line.strip_prefix("- alert: ") {
+                alerts.push((name.to_owned(), None, String::new()));
+            } else if let Some(alert) = alerts.last_mut() {
+                if let Some(pending) = line.strip_prefix("for: ") {
+                    alert.1 = Some(pending.to_owned());
+                }
+                alert.2 += line;
+                alert.2.push('\n');
+            }
+        }
+    }
+    Ok(alerts)
+}
+
+#[test]
+fn every_alert_has_a_page_and_a_test() -> Result<()> {
+    let mut tested = String::new();
+    for file in files("rules", ".test.yaml")? {
+        tested += &std::fs::read_to_string(file)?;
+    }
+    for (alert, _, text) in alerts()? {
+        let page = text
+            .lines()
+            .find_map(|line| line.strip_prefix("runbook_url: ")?.rsplit('/').next())
+            .with_context(|| format!("{alert} names no page"))?;
+        let path = deploy().join("runbooks").join(page);
+        ensure!(path.exists(), "{alert}: there is no {}", path.display());
+        for part in ["summary: ", "description: ", "severity: ", "team: "] {
+            ensure!(text.contains(part), "{alert} has no {part}");
+        }
+        let name = format!("alertname=\"{alert}\"");
+        ensure!(tested.contains(&name), "{alert} has no test");
+    }
+    Ok(())
+}
+
+#[test]
+fn pages_lead_somewhere() -> Result<()> {
+    for page in files("runbooks", ".md")? {
+        let text = std::fs::read_to_string(&page)?;
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = deploy().join("runbooks").join(link);
+            ensure!(path.exists(), "{}: there is no {link}", page.display());
+        }
+    }
+    Ok(())
+}
+
+/// What the platform's documents promise: alert, part of its expression, duration.
+const PROMISED: [(&str, &str, Option<&str>); 24] = [
+    ("MartyServiceDown", "== 0", Some("5m")),
+    ("MartyServiceHighErrorRate", "> 0.10", Some("5m")),
+    ("MartyServiceHighLatency", "p95_5m > 5", Some("5m")),
+    ("MartyDeadLetterQueueGrowing", "[10m]) > 10", None),
+    ("MartyDatabaseConnectionIssues", "> 0.8", Some("5m")),
+    ("MartyEventProcessingBacklog", "> 1000", Some("5m")),
+    ("KubernetesNodeDown", "== 0", Some("5m")),
+    ("HighCPUUsage", "> 0.8", Some("5m")),
+    ("HighMemoryUsage", "> 0.9", Some("5m")),
+    ("HighMemoryUsage", "> 1e9", Some("5m")),
+    ("LowDiskSpace", "> 0.85", Some("5m")),
+    ("ServiceDown", "== 0", Some("1m")),
+    ("ServiceUnhealthy", "== 0", Some("2m")),
+    ("HighRequestLatency", "p95_5m > 1", Some("5m")),
+    ("HighErrorRate", "> 0.1", Some("5m")),
+    ("MessageProcessingLag", "> 0.05", Some("5m")),
+    ("NoMessagesProcessed", "== 0", Some("10m")),
+    ("HighDataQualityIssues", "> 0", None),
+    ("PlatformAvailabilityCritical", "rate5m < 0.99", Some("2m")),
+    ("PlatformAvailabilityFastBurn", "> 14.4", Some("2m")),
+    ("MLInferenceLatencyHigh", "> 2.0", Some("5m")),
+    ("GPUUtilizationLow", "< 0.3", Some("30m")),
+    ("PerformanceDegradation", "> 2", Some("10m")),
+    ("ResourceUsageHigh", "> 90", Some("10m")),
+];
+
+#[test]
+fn every_promised_alert_exists() -> Result<()> {
+    let alerts = alerts()?;
+    for (name, part, pending) in PROMISED {
+        let found = alerts.iter().any(|(alert, own, text)| {
+            let joined = text.replace('\n', " ");
+            alert == name && own.as_deref() == pending && joined.contains(part)
+        });
+        ensure!(found, "{name} with `{part}` for {pending:?}");
+    }
+    Ok(())
+}
+
+/// Metrics of others: exporters, and applications under the names of the platform's documents. Only names that look like ours
+/// or an exporter's are looked at.
+const FOREIGN: [&str; 11] = [
+    "kube_node_status_condition",
+    "kube_pod_container_resource_limits",
+    "kube_pod_container_status_restarts_total",
+    "marty_database_connections_max",
+    "marty_dead_letter_queue_size",
+    "marty_event_processing_queue_size",
+    "node_cpu_seconds_total",
+    "node_filesystem_avail_bytes",
+    "node_filesystem_size_bytes",
+    "node_memory_MemAvailable_bytes",
+    "node_memory_MemTotal_bytes",
+];
+
+/// Families of `observer/docs/metrics.md`, which is generated and tested.
+fn families() -> Result<BTreeSet<String>> {
+    let page = std::fs::read_to_string(deploy().join("../observer/docs/metrics.md"))?;
+    let families: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned))
+        .collect();
+    ensure!(families.len() > 30, "only {families:?}");
+    Ok(families)
+}
+
+/// What looks like a metric in an expression: words with `_`, not in quotes, not before `=`, not called.
+fn named(expression: &str) -> BTreeSet<String> {
+    let unquoted: String = expression
+        .split('"')
+        .enumerate()
+        .filter_map(|(index, part)| (index % 2 == 0).then_some(part))
+        .collect::<Vec<_>>()
+        .join("\"\"");
+    let mut words = BTreeSet::new();
+    let mut rest = unquoted.as_str();
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic()) {
+        let word_end = rest[start..]
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+            .map_or(rest.len(), |length| start + length);
+        let (word, after) = (&rest[start..word_end], rest[word_end..].trim_start());
+        let is_metric = (word.starts_with("marty_")
+            || word.starts_with("node_")
+            || word.starts_with("kube_")
+            || word.contains(':'))
+            && !after.starts_with(['=', '!', '(']);
+        if is_metric {
+            words.insert(word.to_owned());
+        }
+        rest = &rest[word_end..];
+    }
+    words
+}
+
+fn check_named(
+    place: &str,
+    expression: &str,
+    families: &BTreeSet<String>,
+    recorded: &BTreeSet<String>,
+) -> Result<()> {
+    for name in named(expression) {
+        let base = ["_bucket", "_count", "_sum"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(&name);
+        let known = families.contains(&name)
+            || families.contains(base)
+            || recorded.contains(&name)
+            || FOREIGN.contains(&name.as_str());
+        ensure!(known, "{place}: nobody exports {name}: {expression}");
+    }
+    Ok(())
+}
+
+/// Names that recording rules give, and all expressions of rules by their file.
+fn rules() -> Result<(BTreeSet<String>, BTreeMap<PathBuf, String>)> {
+    let mut recorded = BTreeSet::new();
+    let mut texts = BTreeMap::new();
+    for file in files("rules", ".rules.yaml")? {
+        let text = std::fs::read_to_string(&file)?;
+        recorded.extend(
+            text.lines()
+                .filter_map(|line| line.trim_start().strip_prefix("- record: "))
+                .map(str::to_owned),
+        );
+        texts.insert(file, expressions(&text));
+    }
+    Ok((recorded, texts))
+}
+
+/// The lines of a file of rules that belong to expressions.
+fn expressions(text: &str) -> String {
+    let mut inside = false;
+    let mut found = String::new();
+    for line in text.lines() {
+        if let Some(first) = line.strip_prefix("        expr: ") {
+            inside = true;
+            found += first.trim_start_matches('|');
+        } else if inside && line.starts_with("          ") {
+            found += line;
+        } else {
+            inside = false;
+        }
+        found.push('\n');
+    }
+    found
+}
+
+#[test]
+fn rules_and_dashboards_name_what_exists() -> Result<()> {
+    let families = families()?;
+    let (recorded, texts) = rules()?;
+    for (file, text) in &texts {
+        check_named(&file.to_string_lossy(), text, &families, &recorded)?;
+    }
+    for dashboard in dashboard::all()? {
+        for question in dashboard.written() {
+            let place = format!("{}, {}", dashboard.file, question.panel);
+            check_named(&place, &question.expression, &families, &recorded)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_family_that_nobody_has_is_found() {
+    let families = BTreeSet::from(["marty_grpc_requests_total".to_owned()]);
+    let check = |expression| check_named("here", expression, &families, &BTreeSet::new());
+    assert!(check("rate(marty_grpc_requests_total{status=\"marty_x\"}[5m])").is_ok());
+    assert!(check("rate(marty_grpc_request_total[5m])").is_err());
+    assert!(check("service:nothing:rate5m > 1").is_err());
+}
+
+#[test]
+fn dashboards_are_ones_of_grafana() -> Result<()> {
+    let mut uids = BTreeSet::new();
+    for dashboard in dashboard::all()? {
+        let (file, document) = (&dashboard.file, &dashboard.document);
+        let uid = document["uid"].as_str().unwrap_or_default();
+        ensure!(file == &format!("{uid}.json"), "{file}: its uid is {uid}");
+        ensure!(uids.insert(uid.to_owned()), "{uid} is there twice");
+        ensure!(
+            document["refresh"] == "30s" && document["time"]["from"] == "now-1h",
+            "{file}: the pace"
+        );
+        let mut ids = BTreeSet::new();
+        for panel in dashboard.panels() {
+            let title = panel["title"].as_str().unwrap_or_default();
+            ensure!(
+                !title.is_empty() && ids.insert(panel["id"].to_string()),
+                "{file}: {panel}"
+            );
+            let (x, width) = (&panel["gridPos"]["x"], &panel["gridPos"]["w"]);
+            let right = x.as_u64().zip(width.as_u64()).map_or(0, |(x, width)| x + width);
+            ensure!((1..=24).contains(&right), "{file}: {title} lies beside the page");
+            ensure!(
+                panel["type"] == "row"
+                    || panel["targets"]
+                        .as_array()
+                        .is_some_and(|targets| !targets.is_empty()),
+                "{file}: {title} asks nothing"
+            );
+        }
+    }
+    ensure!(uids.len() == 4, "{uids:?}");
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The Debian package: the daemon, its unit, its settings, shell completions and the rules, dashboards and examples to
+//! look at. It starts by itself after installation, as Debian's services do.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::{Release, archive};
+use crate::process;
+use crate::workspace::Workspace;
+
+/// Where shells look.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "usr/share/bash-completion/completions/observer"),
+    ("zsh", "usr/share/zsh/vendor-completions/_observer"),
+    ("fish", "usr/share/fish/vendor_completions.d/observer.fish"),
+];
+
+/// From `deploy`, with their places and whether they are settings.
+const FILES: [(&str, &str); 4] = [
+    (
+        "systemd/marty-observer.service",
+        "usr/lib/systemd/system/marty-observer.service",
+    ),
+    ("systemd/observer.yaml", "etc/marty-observer/observer.yaml"),
+    ("systemd/marty-observer.default", "etc/default/marty-observer"),
+    (
+        "systemd/owners.conf",
+        "usr/share/doc/marty-observer/examples/owners.conf",
+    ),
+];
+
+const FOLDERS: [&str; 4] = ["rules", "dashboards", "prometheus", "examples"];
+
+pub fn build(workspace: &Workspace, release: &Release, daemon: &Path) -> Result<PathBuf> {
+    let stage = release.folder.join("package");
+    archive::empty(&stage)?;
+    archive::install(daemon, &stage.join("usr/bin/observer"), 0o755)?;
+    let deploy = workspace.root.join("deploy");
+    for (from, to) in FILES {
+        archive::install(&deploy.join(from), &stage.join(to), 0o644)?;
+    }
+    let documents = stage.join("usr/share/doc/marty-observer");
+    for folder in FOLDERS {
+        for entry in std::fs::read_dir(deploy.join(folder))? {
+            let entry = entry?;
+            let to = documents.join(folder).join(entry.file_name());
+            archive::install(&entry.path(), &to, 0o644)?;
+        }
+    }
+    archive::install(
+        &workspace.root.join("LICENSE"),
+        &documents.join("copyright"),
+        0o644,
+    )?;
+    for (shell, to) in COMPLETIONS {
+        let text = process::output(process::command(daemon).args(["completions", shell]))?;
+        write(&stage.join(to), &text, 0o644)?;
+    }
+    control(release, &stage)?;
+    let file = release.folder.join(format!(
+        "marty-observer_{}_{}.deb",
+        release.version, release.architecture
+    ));
+    let mut build = process::command("dpkg-deb");
+    build
+        .args(["--root-owner-group", "--build", "-Zxz"])
+        .arg(&stage)
+        .arg(&file);
+    build.env("SOURCE_DATE_EPOCH", &release.epoch);
+    process::output(&mut build).context("Debian's dpkg-deb makes the package")?;
+    std::fs::remove_dir_all(&stage)?;
+    Ok(file)
+}
+
+fn control(release: &Release, stage: &Path) -> Result<()> {
+    let Release {
+        version,
+        architecture,
+        ..
+    } = release;
+    let control = format!(
+        "Package: marty-observer
+Version: {version}
+Architecture: {architecture}
+Maintainer: Marty Observer maintainers <observer@example.org>
+Section: net
+Priority: optional
+Recommends: systemd
+Suggests: prometheus, prometheus-node-exporter
+Description: metrics of every gRPC call on this machine
+ Kernel programs (eBPF) follow TCP connections; the daemon makes calls of what they
+ hand over and exports them to Prometheus. No application is changed or restarted.
+ Needs Linux 5.10 or newer.
+"
+    );
+    let folder = stage.join("DEBIAN");
+    write(&folder.join("control"), &control, 0o644)?;
+    let settings = FILES.iter().filter(|(_, to)| to.starts_with("etc/"));
+    let settings: Vec<String> = settings.map(|(_, to)| format!("/{to}\n")).collect();
+    let settings = settings.concat();
+    write(&folder.join("conffiles"), &settings, 0o644)?;
+    write(&folder.join("postinst"), AFTER_INSTALLING, 0o755)?;
+    write(&folder.join("prerm"), BEFORE_REMOVING, 0o755)?;
+    write(&folder.join("postrm"), AFTER_REMOVING, 0o755)
+}
+
+/// Nothing of it may fail where systemd does not run: in an image, in a chroot.
+const AFTER_INSTALLING: &str = "#!/bin/sh
+set -e
+if [ \"$1\" = configure ] && [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+    systemctl enable --quiet marty-observer.service
+    systemctl restart marty-observer.service || echo 'marty-observer did not start: journalctl -u marty-observer' >&2
+fi
+";
+
+const BEFORE_REMOVING: &str = "#!/bin/sh
+set -e
+if [ \"$1\" = remove ] && [ -d /run/systemd/system ]; then
+    systemctl disable --quiet --now marty-observer.service || true
+fi
+";
+
+const AFTER_REMOVING: &str = "#!/bin/sh
+set -e
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload || true
+fi
+";
+
+fn write(file: &Path, text: &str, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(file.parent().context("no folder")?)?;
+    std::fs::write(file, text)?;
+    Ok(std::fs::set_permissions(file, PermissionsExt::from_mode(mode))?)
+}
