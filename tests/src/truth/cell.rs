@@ -74,7 +74,7 @@ pub fn play(stage: &mut Stage<'_>) -> Result<Cell> {
     let counts = settled::counts(stage.watch, &before, is_perfect)?;
     let mut cell = judged(stage, &round, &counts);
     // An observer that was started in between has not seen the same bytes.
-    if let (Some(bytes), Sight::Whole) = (&round.bytes, stage.situation.sight) {
+    if let (Some(bytes), Sight::Whole, 0) = (&round.bytes, stage.situation.sight, cell.server.unobserved) {
         let differing = differing_bytes(bytes, &counts.bytes);
         cell.server.wrong += differing.len() as u64;
         cell.server.failed |= !differing.is_empty();
