@@ -46,6 +46,11 @@ impl Language {
         Self::Java,
     ];
 
+    /// Whether its server's program hears of calls of methods that it does not have.
+    pub fn hears_of_unknown_methods(self) -> bool {
+        !matches!(self, Self::Node | Self::Grpclib)
+    }
+
     /// Gets whatever the language needs, the first time; builds the program, when it has changed.
     pub fn prepare(self) -> Result<Program, Error> {
         let command = match self {

@@ -29,6 +29,7 @@ pub struct Cell {
     pub versions: Vec<(String, String)>,
     /// What was measured on the way.
     pub figures: Vec<String>,
+    pub is_left_out: bool,
     /// Why nothing was run.
     pub skipped: Option<String>,
 }
@@ -37,6 +38,14 @@ impl Cell {
     pub fn skipped(reason: &str) -> Self {
         Self {
             skipped: Some(reason.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Not part of this form of the run.
+    pub fn left_out() -> Self {
+        Self {
+            is_left_out: true,
             ..Self::default()
         }
     }

@@ -228,6 +228,18 @@ pub fn aging(_: &mut Random) -> Vec<Step> {
     vec![slow]
 }
 
+/// What h2load can ask for.
+pub fn loaded(random: &mut Random) -> Vec<Step> {
+    let step = |status| Step {
+        status,
+        connections: 2,
+        concurrency: 20,
+        request_size: size(random, 100),
+        ..step(Kind::Unary, ECHO, 400)
+    };
+    [0, 5].map(step).into()
+}
+
 /// Calls that take as long as the server sleeps.
 pub fn timed(_: &mut Random) -> Vec<Step> {
     let each = [(ECHO, 3, 200), (GET, 20, 100), (PUT, 80, 40), (RESERVE, 300, 16)];

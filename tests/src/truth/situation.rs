@@ -306,6 +306,10 @@ pub const ALL: &[Situation] = &[
         ..whole("starved", "the observer has 5 % of one core", plans::flood)
     },
     Situation {
+        act: act::loaded::run,
+        ..quick("h2load", "nghttp2's h2load as the client", plans::loaded)
+    },
+    Situation {
         act: act::proxied::nginx,
         ..quick(
             "nginx",
