@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::counts::Counts;
+use super::counts::{Counts, Ends};
 use super::settled;
 use super::stage::{Round, Stage};
 use super::verdict::{self, Sight, Verdict};
@@ -101,14 +101,33 @@ pub fn play(stage: &mut Stage<'_>) -> Result<Cell> {
 fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
     let situation = stage.situation;
     let mut unseen = verdict::reported_missing(counts);
-    let mut judge = |truth, side| {
+    let repeated = [Side::Server, Side::Client].map(|side| {
+        let truth: u64 = truth_of(round, side).values().sum();
+        let seen: u64 = counts.ends(side).values().sum();
+        if situation.may_repeat {
+            seen.saturating_sub(truth)
+        } else {
+            0
+        }
+    });
+    let mut judge = |side| {
         let (alike, sight) = (situation.alike, situation.sight);
-        verdict::judge(truth, counts.ends(side), (counts, &mut unseen), alike, sight)
+        let repeated = if side == Side::Server {
+            repeated[0]
+        } else {
+            repeated[1]
+        };
+        let seen = verdict::without(counts.ends(side), "UNAVAILABLE", repeated);
+        verdict::judge(truth_of(round, side), &seen, (counts, &mut unseen), alike, sight)
     };
-    let (mut server, client) = (
-        judge(&round.server, Side::Server),
-        judge(&round.client, Side::Client),
-    );
+    let (mut server, client) = (judge(Side::Server), judge(Side::Client));
+    // Both sockets were on the same wire.
+    if repeated[0] != repeated[1] {
+        server.failed = true;
+        server.notes.push(format!(
+            "calls that were sent again: {repeated:?} at the two sockets"
+        ));
+    }
     for (service, calls) in &round.services {
         let seen = counts.services.get(service).copied().unwrap_or(0);
         if seen != *calls {
@@ -129,7 +148,7 @@ fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
         let note = format!("{unseen} calls are reported as unseen that were counted, or never made");
         server.notes.push(note);
     }
-    let agreement = |view: &Option<super::counts::Ends>, side| {
+    let agreement = |view: &Option<Ends>, side| {
         view.as_ref().map_or_else(Agreement::default, |view| Agreement {
             of: view.values().sum(),
             same: verdict::agreeing(view, counts.ends(side)),
@@ -143,6 +162,13 @@ fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
         with_server: agreement(&round.server_view, Side::Server),
         with_client: agreement(&round.client_view, Side::Client),
         ..Cell::default()
+    }
+}
+
+fn truth_of(round: &Round, side: Side) -> &Ends {
+    match side {
+        Side::Server => &round.server,
+        Side::Client => &round.client,
     }
 }
 

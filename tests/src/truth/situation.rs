@@ -22,6 +22,9 @@ pub struct Situation {
     pub act: Act,
     pub around: Around,
     pub sight: Sight,
+    /// Whether clients may send calls that no server looks at, above the last stream of its GOAWAY, and send them again
+    /// elsewhere: on the wire they are calls that ended UNAVAILABLE, to the programs they are nothing.
+    pub may_repeat: bool,
     /// Statuses that are one for the judgement.
     pub alike: &'static [&'static str],
     pub judge: Judge,
@@ -77,6 +80,7 @@ const PLAIN: Situation = Situation {
     act: act::plain,
     around: LOOPBACK,
     sight: Sight::Whole,
+    may_repeat: false,
     alike: ABANDONED,
     judge: Judge::Both,
 };
@@ -198,6 +202,7 @@ pub const ALL: &[Situation] = &[
             max_age_ms: 250,
             ..LOOPBACK
         },
+        may_repeat: true,
         judge: Judge::Server,
         ..quick(
             "goaway",
