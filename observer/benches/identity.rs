@@ -127,10 +127,10 @@ fn gauges() {
     for _ in 0..50 {
         let begun = processor_time();
         black_box(collector.services(Instant::now()));
-        usage.push(processor_time() - begun);
+        usage.push(processor_time().saturating_sub(begun));
         let begun = processor_time();
         let snapshot = collector.pass(Instant::now());
-        whole.push(processor_time() - begun);
+        whole.push(processor_time().saturating_sub(begun));
         let count = snapshot
             .samples
             .iter()

@@ -16,6 +16,7 @@ pub mod quota;
 pub mod run;
 pub mod settled;
 pub mod situation;
+pub mod soak;
 pub mod stage;
 pub mod table;
 pub mod verdict;

@@ -11,6 +11,7 @@ pub mod command;
 pub mod comparison;
 mod go;
 pub mod h2load;
+mod java;
 pub mod mixture;
 mod node;
 pub mod peer;
@@ -31,17 +32,24 @@ pub enum Language {
     Rust,
     Node,
     Grpclib,
+    Java,
 }
 
 impl Language {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Python,
         Self::PythonAsyncio,
         Self::Go,
         Self::Rust,
         Self::Node,
         Self::Grpclib,
+        Self::Java,
     ];
+
+    /// Whether its server's program hears of calls of methods that it does not have.
+    pub fn hears_of_unknown_methods(self) -> bool {
+        !matches!(self, Self::Node | Self::Grpclib)
+    }
 
     /// Gets whatever the language needs, the first time; builds the program, when it has changed.
     pub fn prepare(self) -> Result<Program, Error> {
@@ -50,6 +58,7 @@ impl Language {
             Self::Go => go::prepare(),
             Self::Rust => rust::prepare(),
             Self::Node => node::prepare(),
+            Self::Java => java::prepare(),
         };
         Ok(Program {
             language: self,
@@ -67,6 +76,7 @@ impl fmt::Display for Language {
             Self::Rust => "tonic",
             Self::Node => "grpc-js",
             Self::Grpclib => "grpclib",
+            Self::Java => "grpc-java",
         })
     }
 }

@@ -8,7 +8,7 @@ use tests::prerequisite::or_skip;
 use tests::process::Place;
 use tests::scrape::calls::Side;
 use tests::workload::Language;
-use tests::workload::mixture::mixed;
+use tests::workload::mixture::mixed_for;
 use tests::workload::peer::ServerOptions;
 use tests::workload::tally::Tally;
 
@@ -38,18 +38,18 @@ fn check(test: &str, language: Language) -> Result<()> {
             continue;
         };
         let mut client = caller.client(&server.address(), &place)?;
-        made.add(&client.run(mixed())?);
+        made.add(&client.run(mixed_for(language))?);
         client.quit()?;
-        // grpc-js does not tell its program of methods that it does not have; the clients saw how they ended.
+        // Not every server tells its program of methods that it does not have; the clients saw how they ended.
         let unheard: Vec<_> = made
             .methods
             .iter()
             .filter(|(method, _)| method.ends_with("/Unheard"))
             .collect();
-        let untold = if language == Language::Node {
-            unheard.iter().map(|(_, of)| of.ended_in_all()).sum()
-        } else {
+        let untold = if language.hears_of_unknown_methods() {
             0
+        } else {
+            unheard.iter().map(|(_, of)| of.ended_in_all()).sum()
         };
         let mut taken = server.tally_after(made.ended() - untold)?;
         for (method, tally) in unheard {
@@ -94,4 +94,14 @@ fn counts_of_a_grpc_js_server() -> Result<()> {
 #[test]
 fn counts_of_a_tonic_server() -> Result<()> {
     check("counts_of_a_tonic_server", Language::Rust)
+}
+
+#[test]
+fn counts_of_a_grpclib_server() -> Result<()> {
+    check("counts_of_a_grpclib_server", Language::Grpclib)
+}
+
+#[test]
+fn counts_of_a_grpc_java_server() -> Result<()> {
+    check("counts_of_a_grpc_java_server", Language::Java)
 }

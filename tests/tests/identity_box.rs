@@ -132,9 +132,11 @@ impl Box {
 #[test]
 fn processes_that_live_for_one_call() -> Result<()> {
     let test = "processes_that_live_for_one_call";
-    let Some((own, (server, client))) = Box::new(test)? else {
+    let Some((own, before)) = Box::new(test)? else {
         return Ok(());
     };
+    // They end before the cgroup goes, also when the test fails.
+    let (server, client) = before;
     let port = server.port.to_string();
     let command = ["python3", "-c", SHORT, &port, &COUNT.to_string()].map(OsString::from);
     let Ok(mut short) = Process::start(&command, &own.place) else {
@@ -157,9 +159,10 @@ fn processes_that_live_for_one_call() -> Result<()> {
 
 #[test]
 fn connections_older_than_the_observer() -> Result<()> {
-    let Some((own, (server, mut client))) = Box::new("connections_older_than_the_observer")? else {
+    let Some((own, before)) = Box::new("connections_older_than_the_observer")? else {
         return Ok(());
     };
+    let (server, mut client) = before;
     client.run([Step::new(Kind::Unary, "/truth.v1.Truth/Echo", 50)])?;
     // How they ended is in old table entries; who made them is not.
     let scrape = own.expect(50, &[(PEER, 50)])?;

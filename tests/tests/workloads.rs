@@ -6,9 +6,10 @@ use tests::namespace::{self, Faults, Pair};
 use tests::prerequisite::or_skip;
 use tests::process::Place;
 use tests::workload::Language;
+use tests::workload::command::kind_of;
 use tests::workload::comparison::differences;
 use tests::workload::h2load::H2load;
-use tests::workload::mixture::{ECHO, mixed};
+use tests::workload::mixture::{ECHO, mixed_for};
 use tests::workload::peer::ServerOptions;
 use tests::workload::plan::{Kind, Step};
 
@@ -23,9 +24,15 @@ fn check(test: &str, language: Language) -> Result<()> {
         };
         let mut server = program.server(&ServerOptions::default())?;
         let mut client = caller.client(&server.address(), &Place::default())?;
-        let made = client.run(mixed())?;
+        let made = client.run(mixed_for(language))?;
         client.quit()?;
-        let taken = server.tally_after(made.ended())?;
+        let told: u64 = made
+            .methods
+            .iter()
+            .filter(|(method, _)| language.hears_of_unknown_methods() || kind_of(method).is_some())
+            .map(|(_, of)| of.ended_in_all())
+            .sum();
+        let taken = server.tally_after(told)?;
         let found = differences(&made, &taken);
         ensure!(found.is_empty(), "{other} calls {language}: {found:#?}");
         ensure!(
@@ -69,6 +76,16 @@ fn workload_tonic() -> Result<()> {
 #[test]
 fn workload_grpc_js() -> Result<()> {
     check("workload_grpc_js", Language::Node)
+}
+
+#[test]
+fn workload_grpclib() -> Result<()> {
+    check("workload_grpclib", Language::Grpclib)
+}
+
+#[test]
+fn workload_grpc_java() -> Result<()> {
+    check("workload_grpc_java", Language::Java)
 }
 
 /// Over IPv4 and IPv6, on a road that loses and delays packets: the programs still agree, and the road was bad.

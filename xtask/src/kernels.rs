@@ -1,5 +1,5 @@
 //! `cargo xtask kernels`: the same programs and the same capture test under other kernels, each in a virtual machine
-//! that boots into the test and ends with it. No KVM is needed, no installed kernel, no root file system: a kernel,
+//! that boots into the test and ends with it. It is emulated, and needs no installed kernel and no root file system: a kernel,
 //! and an archive with busybox, the test as a static program and the kernel object.
 
 mod archive;

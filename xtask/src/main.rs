@@ -38,7 +38,7 @@ Usage: cargo xtask COMMAND
   build [--debug-programs]    the kernel object and the daemon: one file, target/release/observer;
                               with --debug-programs the kernel programs log (aya-log)
   run [-- ARGS]               build, become root by sudo where needed, run the daemon with ARGS
-  test [--unit] [--live] [--fuzz] [--instructions] [-- LIBTEST ARGS]
+  test [--unit] [--live] [--fuzz] [--instructions] [--truth] [-- LIBTEST ARGS]
                               build, run all tests that this machine can run (or the named parts),
                               say what was skipped and why
   truth [--quick] [--help]    the observer against what real gRPC programs counted, in every situation

@@ -2,6 +2,7 @@
 
 pub mod joined;
 pub mod killed;
+pub mod loaded;
 pub mod overflow;
 pub mod proxied;
 pub mod timed;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::counts::Counts;
+use super::counts::{Counts, Ends};
 use super::settled;
 use super::stage::{Round, Stage};
 use super::verdict::{self, Sight, Verdict};
@@ -29,6 +29,7 @@ pub struct Cell {
     pub versions: Vec<(String, String)>,
     /// What was measured on the way.
     pub figures: Vec<String>,
+    pub is_left_out: bool,
     /// Why nothing was run.
     pub skipped: Option<String>,
 }
@@ -37,6 +38,14 @@ impl Cell {
     pub fn skipped(reason: &str) -> Self {
         Self {
             skipped: Some(reason.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Not part of this form of the run.
+    pub fn left_out() -> Self {
+        Self {
+            is_left_out: true,
             ..Self::default()
         }
     }
@@ -74,7 +83,7 @@ pub fn play(stage: &mut Stage<'_>) -> Result<Cell> {
     let counts = settled::counts(stage.watch, &before, is_perfect)?;
     let mut cell = judged(stage, &round, &counts);
     // An observer that was started in between has not seen the same bytes.
-    if let (Some(bytes), Sight::Whole) = (&round.bytes, stage.situation.sight) {
+    if let (Some(bytes), Sight::Whole, 0) = (&round.bytes, stage.situation.sight, cell.server.unobserved) {
         let differing = differing_bytes(bytes, &counts.bytes);
         cell.server.wrong += differing.len() as u64;
         cell.server.failed |= !differing.is_empty();
@@ -92,14 +101,33 @@ pub fn play(stage: &mut Stage<'_>) -> Result<Cell> {
 fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
     let situation = stage.situation;
     let mut unseen = verdict::reported_missing(counts);
-    let mut judge = |truth, side| {
+    let repeated = [Side::Server, Side::Client].map(|side| {
+        let truth: u64 = truth_of(round, side).values().sum();
+        let seen: u64 = counts.ends(side).values().sum();
+        if situation.may_repeat {
+            seen.saturating_sub(truth)
+        } else {
+            0
+        }
+    });
+    let mut judge = |side| {
         let (alike, sight) = (situation.alike, situation.sight);
-        verdict::judge(truth, counts.ends(side), (counts, &mut unseen), alike, sight)
+        let repeated = if side == Side::Server {
+            repeated[0]
+        } else {
+            repeated[1]
+        };
+        let seen = verdict::without(counts.ends(side), "UNAVAILABLE", repeated);
+        verdict::judge(truth_of(round, side), &seen, (counts, &mut unseen), alike, sight)
     };
-    let (mut server, client) = (
-        judge(&round.server, Side::Server),
-        judge(&round.client, Side::Client),
-    );
+    let (mut server, client) = (judge(Side::Server), judge(Side::Client));
+    // Both sockets were on the same wire.
+    if repeated[0] != repeated[1] {
+        server.failed = true;
+        server.notes.push(format!(
+            "calls that were sent again: {repeated:?} at the two sockets"
+        ));
+    }
     for (service, calls) in &round.services {
         let seen = counts.services.get(service).copied().unwrap_or(0);
         if seen != *calls {
@@ -120,7 +148,7 @@ fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
         let note = format!("{unseen} calls are reported as unseen that were counted, or never made");
         server.notes.push(note);
     }
-    let agreement = |view: &Option<super::counts::Ends>, side| {
+    let agreement = |view: &Option<Ends>, side| {
         view.as_ref().map_or_else(Agreement::default, |view| Agreement {
             of: view.values().sum(),
             same: verdict::agreeing(view, counts.ends(side)),
@@ -134,6 +162,13 @@ fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
         with_server: agreement(&round.server_view, Side::Server),
         with_client: agreement(&round.client_view, Side::Client),
         ..Cell::default()
+    }
+}
+
+fn truth_of(round: &Round, side: Side) -> &Ends {
+    match side {
+        Side::Server => &round.server,
+        Side::Client => &round.client,
     }
 }
 

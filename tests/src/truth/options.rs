@@ -1,5 +1,7 @@
 //! The command line of the truth program.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 
 use super::situation::{self, Situation};
@@ -13,6 +15,7 @@ Usage: cargo xtask truth [OPTIONS]
   --implementation NAME   only servers of this implementation; can be repeated
   --client NAME           only clients of this implementation; can be repeated
   --seed N                sizes and crossings as in the run that printed this seed
+  --soak MINUTES          mixed traffic with faults for so long, under one observer (30)
   --no-capture            keep no packets of failures
   --list                  names of situations and implementations";
 
@@ -28,7 +31,10 @@ pub struct Options {
     pub clients: Vec<Language>,
     pub seed: u64,
     pub capture: bool,
+    pub soak: Option<Duration>,
     pub list: bool,
+    /// Whether the servers were named.
+    pub is_named: bool,
     /// Whether nothing was left out, so that the page can be written.
     pub is_whole: bool,
 }
@@ -43,7 +49,9 @@ impl Options {
             clients: Vec::new(),
             seed: entropy,
             capture: true,
+            soak: None,
             list: false,
+            is_named: false,
             is_whole: false,
         };
         let mut rest = arguments.iter();
@@ -59,14 +67,20 @@ impl Options {
                 "--situation" => options.situations.push(situation_of(value()?)?),
                 "--implementation" => options.servers.push(language_of(value()?)?),
                 "--client" => options.clients.push(language_of(value()?)?),
+                "--soak" => {
+                    let minutes: u64 = value()?.parse().context("--soak needs a number of minutes")?;
+                    options.soak = Some(Duration::from_mins(minutes));
+                }
                 "--seed" => options.seed = value()?.parse().context("--seed needs a number")?,
                 other => bail!("`cargo xtask truth` knows no `{other}`\n\n{USAGE}"),
             }
         }
         options.is_whole = !options.quick
+            && options.soak.is_none()
             && options.situations.is_empty()
             && options.servers.is_empty()
             && options.clients.is_empty();
+        options.is_named = !options.servers.is_empty();
         options.fill();
         Ok(options)
     }

@@ -12,7 +12,7 @@ use crate::process::{Place, Process};
 use crate::wait;
 use crate::workload::{cache, python};
 
-const STARTING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proxy {
@@ -141,10 +141,9 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf, Error> {
 
 fn nginx(folder: &Path, (port, backend): (u16, &str)) -> String {
     let folder = folder.display();
-    let mut temporary = String::new();
-    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-        temporary += &format!("{kind}_temp_path {folder}/{kind};");
-    }
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {folder}/{kind};"))
+        .concat();
     format!(
         "daemon off; master_process off; pid {folder}/pid; error_log stderr error;\n\
          events {{ worker_connections 1024; }}\n\

@@ -22,6 +22,9 @@ pub struct Situation {
     pub act: Act,
     pub around: Around,
     pub sight: Sight,
+    /// Whether clients may send calls that no server looks at, above the last stream of its GOAWAY, and send them again
+    /// elsewhere: on the wire they are calls that ended UNAVAILABLE, to the programs they are nothing.
+    pub may_repeat: bool,
     /// Statuses that are one for the judgement.
     pub alike: &'static [&'static str],
     pub judge: Judge,
@@ -54,6 +57,10 @@ pub struct Around {
     pub observer_percent: u32,
 }
 
+/// Where other things than the ring are in question. The default, 8 MiB, overflows when 100 kB of metadata a call meet a
+/// machine on which the observer is not scheduled for a second; that is then reported, but it is another situation.
+const AMPLE_RING: u32 = 64 << 20;
+
 const LOOPBACK: Around = Around {
     address: "127.0.0.1",
     max_age_ms: 0,
@@ -61,7 +68,7 @@ const LOOPBACK: Around = Around {
     road: None,
     storm: false,
     pressure: false,
-    ring_bytes: 0,
+    ring_bytes: AMPLE_RING,
     observer_percent: 0,
 };
 
@@ -73,6 +80,7 @@ const PLAIN: Situation = Situation {
     act: act::plain,
     around: LOOPBACK,
     sight: Sight::Whole,
+    may_repeat: false,
     alike: ABANDONED,
     judge: Judge::Both,
 };
@@ -154,12 +162,18 @@ pub const ALL: &[Situation] = &[
         plans::large_metadata,
     ),
     quick("sizes", "messages from 0 B to 8 MB, both ways", plans::sizes),
-    quick(
-        "deadline",
-        "deadlines met while the server sleeps",
-        plans::deadline,
-    ),
-    quick("cancel", "calls cancelled before any response", plans::cancel),
+    Situation {
+        judge: Judge::Server,
+        ..quick(
+            "deadline",
+            "deadlines met while the server sleeps",
+            plans::deadline,
+        )
+    },
+    Situation {
+        judge: Judge::Server,
+        ..quick("cancel", "calls cancelled before any response", plans::cancel)
+    },
     quick(
         "cancel-after-first",
         "streams cancelled after their first response",
@@ -188,6 +202,7 @@ pub const ALL: &[Situation] = &[
             max_age_ms: 250,
             ..LOOPBACK
         },
+        may_repeat: true,
         judge: Judge::Server,
         ..quick(
             "goaway",
@@ -290,9 +305,14 @@ pub const ALL: &[Situation] = &[
     Situation {
         around: Around {
             observer_percent: 5,
+            ring_bytes: 0,
             ..LOOPBACK
         },
         ..whole("starved", "the observer has 5 % of one core", plans::flood)
+    },
+    Situation {
+        act: act::loaded::run,
+        ..quick("h2load", "nghttp2's h2load as the client", plans::loaded)
     },
     Situation {
         act: act::proxied::nginx,

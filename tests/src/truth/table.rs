@@ -52,7 +52,7 @@ impl Table {
                 lines
                     .iter()
                     .filter_map(|line| line.get(column))
-                    .map(String::len)
+                    .map(|cell| cell.chars().count())
                     .max()
                     .unwrap_or(0)
             })
@@ -111,6 +111,9 @@ fn part(agreement: Agreement) -> String {
 
 /// `made / right / unobserved / wrong`.
 fn figures(cell: &Cell, side: Side) -> String {
+    if cell.is_left_out {
+        return "–".to_owned();
+    }
     if cell.skipped.is_some() {
         return "SKIPPED".to_owned();
     }

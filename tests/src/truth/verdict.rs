@@ -103,6 +103,19 @@ pub fn reported_missing(counts: &Counts) -> u64 {
     reasons.iter().filter_map(|reason| counts.lost.get(*reason)).sum()
 }
 
+/// The ends without that many calls of one status.
+pub fn without(ends: &Ends, status: &str, mut count: u64) -> Ends {
+    let mut left = ends.clone();
+    for ((_, of), calls) in &mut left {
+        if of == status {
+            let taken = count.min(*calls);
+            *calls -= taken;
+            count -= taken;
+        }
+    }
+    left
+}
+
 /// How many calls two views end the same way.
 pub fn agreeing(one: &Ends, other: &Ends) -> u64 {
     one.iter()

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-import grpclib
+import grpclib.server
 from grpclib.const import Handler, Status
 from grpclib.server import Server
 
@@ -19,8 +19,8 @@ from tally import Tally
 class Call:
     """One call: its stream, its end in the tally."""
 
-    def __init__(self, tally, method, stream):
-        self.tally, self.method, self.stream = tally, method, stream
+    def __init__(self, tally, method):
+        self.tally, self.method, self.stream = tally, method, None
         self.begun = time.monotonic()
         self.is_over = False
         tally.started(method)
@@ -56,14 +56,33 @@ class Call:
             self.tally.ended(self.method, status, time.monotonic() - self.begun)
 
     def given_up(self):
-        deadline = self.stream.deadline
+        deadline = self.stream.deadline if self.stream else None
         met = deadline is not None and deadline.time_remaining() <= 0
         self.count("DEADLINE_EXCEEDED" if met else "CANCELLED")
 
 
+class Counting(grpclib.server.Handler):
+    """Counts calls where grpclib first hears of them: those given up before their turn never reach a handler."""
+
+    tally = None
+    calls = {}
+
+    def accept(self, stream, headers, release_stream):
+        super().accept(stream, headers, release_stream)
+        path = dict(headers).get(":path")
+        if path not in wire.METHODS:
+            return
+        call = self.calls[stream] = Call(self.tally, path)
+
+        def over(_):
+            # Whatever else has ended it was not this program's doing.
+            call.given_up()
+            del self.calls[stream]
+
+        self._tasks[stream].add_done_callback(over)
+
+
 class Service:
-    def __init__(self, tally):
-        self.tally = tally
 
     def __mapping__(self):
         return {path: self.handler(path, kind) for path, kind in wire.METHODS.items()}
@@ -72,12 +91,9 @@ class Service:
         behaviour = getattr(self, kind)
 
         async def serve(stream):
-            call = Call(self.tally, path, stream)
-            try:
-                await behaviour(call)
-            finally:
-                # Whatever else has ended it was not this program's doing.
-                call.given_up()
+            call = Counting.calls[stream._stream]
+            call.stream = stream
+            await behaviour(call)
 
         return Handler(serve, grpclib_wire.CARDINALITIES[kind], bytes, bytes)
 
@@ -132,7 +148,9 @@ def listen(args):
 async def serve(args):
     tally = Tally("python-grpclib", "grpclib " + grpclib.__version__)
     config = grpclib_wire.configuration(args.keepalive_ms)
-    server = Server([Service(tally)], codec=grpclib_wire.Bytes(), config=config)
+    Counting.tally = tally
+    grpclib.server.Handler = Counting
+    server = Server([Service()], codec=grpclib_wire.Bytes(), config=config)
     listener = listen(args)
     await server.start(sock=listener)
     loop, over = asyncio.get_running_loop(), asyncio.Event()
