@@ -11,7 +11,7 @@ use super::cell::{self, Cell};
 use super::dump;
 use super::options::Options;
 use super::page::{self, About};
-use super::situation::Situation;
+use super::situation::{self, Situation};
 use super::soak;
 use super::stage::Stage;
 use super::table::{Row, Table};
@@ -365,6 +365,9 @@ fn failure(cell: &Cell) -> Option<String> {
 
 /// What an implementation cannot do that a situation needs.
 fn lacks(server: Language, situation: &Situation) -> Option<&'static str> {
+    if server != Language::Go && situation.name == situation::INTEROP {
+        return Some("the official programs here are grpc-go's");
+    }
     (server == Language::Grpclib && situation.around.max_age_ms > 0)
         .then_some("its server has no greatest age of connections")
 }
