@@ -52,6 +52,6 @@ pub fn release(
 #[inline(always)]
 pub fn lose_answer(connection: *mut Connection) {
     locked(connection, |[_, egress]| {
-        egress.lose(Loss::TooManyFrames, egress.walk.next)
+        egress.lose(Loss::TooManyFrames, egress.walk.next);
     });
 }

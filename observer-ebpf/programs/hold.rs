@@ -24,10 +24,17 @@ const MAX_PARTS: u32 = 65_536_u32.div_ceil(HELD_BYTES as u32);
 /// Also the bits of a slot number.
 const LAST_SLOT: u32 = MAX_HELD_SLOTS - 1;
 
+/// A slot is shared by segments as long as what it holds, and what comes, is no more than this: half of it, so that
+/// the sum fits without a relation between the two that the verifier would have to see.
+const MAX_SHARED: u32 = HELD_BYTES as u32 / 2;
+
 /// Stores the segment at hand in as many slots as it needs. Does not hold the claim, except on return `true`: then
 /// nobody was walking any more, and the caller has to drain.
 #[inline(always)]
 pub fn store(connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    if append(connection, direction, segment) {
+        return true;
+    }
     let parts = segment.length.div_ceil(HELD_BYTES as u32).max(1);
     let slots = locked(connection, |halves| {
         let half = half(halves, direction);
@@ -66,6 +73,61 @@ pub fn store(connection: *mut Connection, direction: Direction, segment: &Segmen
         }
         half.claim()
     })
+}
+
+/// Adds the segment to the slot that was given out last, if it continues what is there: behind a hole, segments come in
+/// order again, and many small ones would use up all slots. On return `true` the claim is held.
+#[inline(always)]
+fn append(connection: *mut Connection, direction: Direction, segment: &Segment) -> bool {
+    let last = locked(connection, |halves| {
+        let half = half(halves, direction);
+        let last = half.used.wrapping_sub(1) & LAST_SLOT;
+        // Nobody reads it as long as the claim is ours.
+        if half.ready >> last & 1 != 0 && half.claim() {
+            last
+        } else {
+            MAX_HELD_SLOTS
+        }
+    });
+    if last == MAX_HELD_SLOTS {
+        return false;
+    }
+    // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
+    let hold = unsafe { (*connection).hold };
+    let appended = match HELD.get_ptr_mut(HeldKey::new(hold, direction, last)) {
+        // SAFETY: by the claim, nobody else touches it.
+        Some(held) => continue_with(unsafe { &mut *held }, segment),
+        None => false,
+    };
+    if !appended {
+        // Whoever could not claim meanwhile has stored, and this run drains when it has stored too.
+        locked(connection, |halves| half(halves, direction).busy = 0);
+    }
+    appended
+}
+
+/// Copies the segment behind what is held, if that is where it belongs and there is room. It passes for as old as the
+/// first.
+#[inline(always)]
+fn continue_with(held: &mut Held, segment: &Segment) -> bool {
+    let (at, length) = (held.length, segment.length);
+    let continues = held.fin == 0 && held.start.wrapping_add(at) == segment.start;
+    if !continues || at == 0 || at > MAX_SHARED || length == 0 || length > MAX_SHARED {
+        return false;
+    }
+    // SAFETY: both are half of the room at most.
+    let copied = unsafe {
+        let target = held
+            .bytes
+            .as_mut_ptr()
+            .add(bounded::<{ MAX_SHARED as usize }>(at) as usize);
+        segment.copy(0, target, bounded::<{ MAX_SHARED as usize }>(length))
+    };
+    if copied {
+        held.length = at + length;
+        held.fin = u32::from(segment.flags & FIN != 0);
+    }
+    copied
 }
 
 /// `parts` slots from `first` on, going round, as bits. Going round matters: while one CPU drains, another may store

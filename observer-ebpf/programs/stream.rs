@@ -227,7 +227,7 @@ fn wait(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, 
     go_on(skb, direction, Next::Store);
     let end = segment.start.wrapping_add(segment.length);
     locked(connection, |halves| {
-        half(halves, direction).lose(Loss::TooManyFrames, end)
+        half(halves, direction).lose(Loss::TooManyFrames, end);
     });
 }
 

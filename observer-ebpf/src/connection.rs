@@ -130,10 +130,11 @@ const _: () = assert!(size_of::<Connection>() == 352);
 
 /// A segment is held in slots of this many bytes: with what the map adds, 16 KiB of the kernel's memory.
 pub const HELD_BYTES: usize = 16_384 - 128;
-/// Slots of one direction: 12 waiting full segments (768 KiB), or 64 small ones. A loss on a connection that carries
-/// calls has seldom more than ten segments behind it. But where processes compete for CPUs, one that delivers
-/// packets may be kept from it for a time slice, and others go on at memory speed meanwhile: with 256 KiB two of
-/// 12 busy connections lost their place within a minute.
+/// Slots of one direction. Segments that follow each other share slots, so each is half full at least: 512 KiB are held
+/// whatever their sizes, 768 KiB of full ones. A loss on a connection that carries calls has seldom more than ten
+/// segments behind it. But where processes compete for CPUs, one that delivers packets may be kept from it for a time
+/// slice, and others go on at memory speed meanwhile: with 256 KiB two of 12 busy connections lost their place within a
+/// minute.
 pub const MAX_HELD_SLOTS: u32 = 64;
 /// Slots of all connections: 32 MiB at most, allocated when used.
 pub const MAX_HELD: usize = 2048;

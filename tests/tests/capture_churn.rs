@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ const PER_SECOND: u32 = 1000;
 /// What may be left: slab caches, and what others on this machine do meanwhile. A leak of one socket's storage
 /// (two maps, about 450 bytes with their heads, two sockets a connection) on every connection would be 36 MB.
 const MAX_LEFT: i64 = 16 << 20;
+
+/// Both tests measure the memory of this one process.
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[derive(Debug, Clone, Copy)]
 struct Memory {
@@ -216,6 +219,7 @@ fn answer(listener: &TcpListener, [there, back]: &[Vec<u8>; 2]) -> TcpStream {
 #[test]
 fn ten_thousand_open_connections() {
     let test = "ten_thousand_open_connections";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     if !enough_files() {
         return skipped(test, "not enough file descriptors allowed (ulimit -Hn)");
     }
@@ -253,6 +257,7 @@ fn ten_thousand_open_connections() {
 #[test]
 fn thousand_connections_a_second() {
     let test = "thousand_connections_a_second";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(attached) = or_skip(test, Attached::new()) else {
         return;
     };

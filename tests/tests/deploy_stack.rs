@@ -15,7 +15,7 @@ use tests::workload::{Language, Server};
 use tests::{observer, scrape, wait};
 
 /// From a call to its place in an answer of Prometheus: drain, scrape, evaluation, each a second; on a loaded machine.
-const ANSWERING: Duration = Duration::from_mins(1);
+const ANSWERING: Duration = Duration::from_mins(2);
 /// `ServiceDown` waits for a minute, Alertmanager for ten seconds more.
 const ALERTING: Duration = Duration::from_mins(4);
 
@@ -47,6 +47,10 @@ fn a_service_that_nobody_instrumented_is_monitored() -> Result<()> {
     outage_is_told(&stack, service)
 }
 
+/// Part of the calls that failed, as the platform's documents ask for it.
+const FAILED: &str = "sum(rate(marty_grpc_errors_total{service=\"SERVICE\"}[5m])) / \
+                      sum(rate(marty_grpc_requests_total{service=\"SERVICE\"}[5m]))";
+
 /// Calls with a known outcome, until Prometheus has seen some of them in more than one scrape.
 fn traffic(stack: &mut Stack) -> Result<Tally> {
     let mut made = Tally::new("all", "");
@@ -56,15 +60,19 @@ fn traffic(stack: &mut Stack) -> Result<Tally> {
         status,
         ..Step::new(Kind::Unary, METHOD, count)
     };
-    let rate = format!("sum(increase(marty_grpc_requests_total{{service=\"{SERVICE}\"}}[5m])) > 0");
+    // What was counted before the first scrape is in no rate, and rates are continued beyond the first and the last: it
+    // goes on until that no longer matters.
+    let question = format!(
+        "count_over_time(marty_grpc_errors_total{{service=\"{SERVICE}\", error_type=\"UNAVAILABLE\"}}[5m])"
+    );
     wait::until(ANSWERING, || {
         // 5: NOT_FOUND, 14: UNAVAILABLE.
         let steps = [Step::new(Kind::Unary, METHOD, 90), failing(5, 6), failing(14, 4)];
         let more = stack.client.run(steps).map_err(|error| format!("{error:#}"))?;
         made.add(&more);
-        match stack.prometheus.query(&rate) {
-            Ok(answer) if !answer.is_empty() => Ok(()),
-            Ok(_) => Err("nothing was counted yet".to_owned()),
+        match stack.prometheus.value(&question) {
+            Ok(scrapes) if scrapes >= 20.0 => Ok(()),
+            Ok(scrapes) => Err(format!("{scrapes} scrapes")),
             Err(error) => Err(format!("{error:#}")),
         }
     })
@@ -120,23 +128,17 @@ fn seeds_are_answered(stack: &Stack, made: &Tally) -> Result<()> {
             not_found + unavailable,
             0.0,
         ),
-        (
-            format!(
-                "sum(rate(marty_grpc_errors_total{of}[5m])) / sum(rate(marty_grpc_requests_total{of}[5m]))"
-            ),
-            failed,
-            0.02,
-        ),
+        (FAILED.replace("SERVICE", SERVICE), failed, 0.03),
         (
             format!("service:marty_grpc_errors:ratio_rate5m{of}"),
             failed,
-            0.02,
+            0.03,
         ),
         // NOT_FOUND is the caller's; of all services, of which the database answered well.
         (
             "1 - sli:platform_availability:rate5m".to_owned(),
             unavailable / all,
-            0.02,
+            0.03,
         ),
         (
             "sum(marty_database_connections_active{database=\"postgresql\"}) > bool 0".to_owned(),

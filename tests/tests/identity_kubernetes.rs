@@ -181,22 +181,9 @@ fn an_api_server_that_comes_and_goes() -> Result<()> {
 
     for mood in [Mood::TooManyRequests, Mood::Gone, Mood::Away] {
         api.set(mood);
-        failing(&observer, 1.0).with_context(|| format!("{mood:?}"))?;
-        let before = api.requests();
         client.run(calls(10))?;
         made += 10.0;
-        until(&observer, CALLS, &[("status", "OK")], made).with_context(|| format!("{mood:?}"))?;
-        wait::until(LIMIT, || {
-            let again = api.requests() > before;
-            again
-                .then_some(())
-                .ok_or_else(|| "it is not asked again".to_owned())
-        })?;
-        let scrape = observer.scrape()?;
-        ensure!(
-            scrape.sum("marty_observer_pods", &[]) > 0.5,
-            "{mood:?}: what was known stays known"
-        );
+        endured(&observer, &api, made).with_context(|| format!("{mood:?}"))?;
         api.set(Mood::Well);
         failing(&observer, 0.0).with_context(|| format!("after {mood:?}"))?;
     }
@@ -222,4 +209,20 @@ fn an_api_server_that_comes_and_goes() -> Result<()> {
         "each failure of a list once:{told}"
     );
     observer.stop()
+}
+
+/// That calls are counted and pods stay known while the API server fails, and that it is asked again.
+fn endured(observer: &Observer, api: &ApiServer, made: f64) -> Result<()> {
+    failing(observer, 1.0)?;
+    let before = api.requests();
+    until(observer, CALLS, &[("status", "OK")], made)?;
+    wait::until(LIMIT, || {
+        let again = api.requests() > before;
+        again
+            .then_some(())
+            .ok_or_else(|| "it is not asked again".to_owned())
+    })?;
+    let pods = observer.scrape()?.sum("marty_observer_pods", &[]);
+    ensure!(pods > 0.5, "what was known does not stay known");
+    Ok(())
 }

@@ -63,7 +63,7 @@ pub fn build(workspace: &Workspace, programs: Programs) -> Result<PathBuf> {
 pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBuf> {
     let toolchain = Toolchain::find(workspace)?;
     let linker = Linker::prepare(workspace, &toolchain)?;
-    let mut kernel = kernel_cargo(workspace, &toolchain, "build", programs)?;
+    let mut kernel = kernel_cargo(workspace, &toolchain, "build", programs);
     kernel.env("LD_LIBRARY_PATH", &linker.library_path);
     // The linker makes BTF of the debug information: types for maps, source lines for the verifier's log.
     let flags = [
@@ -103,7 +103,7 @@ pub fn kernel_cargo(
     toolchain: &Toolchain,
     subcommand: &str,
     programs: Programs,
-) -> Result<Command> {
+) -> Command {
     let mut command = toolchain.cargo(workspace, subcommand);
     command.args([
         "--package",
@@ -121,7 +121,7 @@ pub fn kernel_cargo(
         Programs::Debug => "log",
     };
     command.args(["--features", features]);
-    Ok(command)
+    command
 }
 
 fn build_directory(workspace: &Workspace) -> PathBuf {

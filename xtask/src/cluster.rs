@@ -1,4 +1,4 @@
-//! `cargo xtask cluster`: the proof of identity on a real Kubernetes. Starts a cluster of its own, runs the tests
+//! `cargo xtask cluster`: the proofs of identity and of the chart on a real Kubernetes. Starts a cluster of its own, runs the tests
 //! that need one, and stops it, whatever came of them. By hand, not part of `test`: it takes minutes.
 //!
 //! The cluster itself comes from a script (`get`, `up`, `image`, `kubectl`, `down`), which is no part of this
@@ -17,13 +17,14 @@ use crate::{privilege, process};
 const SCRIPT: &str = "MARTY_CLUSTER";
 /// Tells the tests that there is a cluster, and what to speak to it by.
 const CLUSTER: &str = "OBSERVER_CLUSTER";
-const TEST: &str = "identity_cluster";
+const TESTS: [&str; 2] = ["identity_cluster", "deploy_cluster"];
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     if !privilege::is_root() {
         bail!("a cluster on this machine needs root: start `cargo xtask cluster` as root");
     }
     let script = script(workspace)?;
+    // A build of one's own, as for a second run.
     let daemon = match std::env::var_os(DAEMON) {
         Some(daemon) => PathBuf::from(daemon),
         None => build::build(workspace, Programs::Release)?,
@@ -49,14 +50,18 @@ fn verb(script: &Path, verb: &str) -> Result<()> {
 
 fn test(workspace: &Workspace, script: &Path, daemon: &Path, args: &[String]) -> Result<ExitCode> {
     let mut test = process::command(cargo());
-    test.args(["test", "--package", "tests", "--test", TEST])
+    test.args(["test", "--package", "tests", "--no-fail-fast"])
+        .args(TESTS.iter().flat_map(|name| ["--test", name]))
         .args(build::locked());
     let own = args.iter().skip_while(|arg| *arg != "--").skip(1);
     test.args(["--", "--nocapture", "--test-threads=1"]).args(own);
     test.current_dir(&workspace.root)
         .env(CLUSTER, script)
-        .env(DAEMON, daemon)
-        .env(KERNEL_OBJECT, workspace.kernel_object());
+        .env(DAEMON, daemon);
+    // A daemon that was given may have been built elsewhere.
+    if workspace.kernel_object().is_file() {
+        test.env(KERNEL_OBJECT, workspace.kernel_object());
+    }
     let passed = process::succeeds(&mut test)?;
     Ok(if passed {
         ExitCode::SUCCESS

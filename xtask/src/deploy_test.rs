@@ -12,7 +12,7 @@ use crate::test::{self, Skips, Tally};
 use crate::workspace::Workspace;
 
 /// Without a kernel, in two minutes: for every change.
-const FAST: [&str; 3] = ["deploy_rules", "deploy_chart", "deploy_silence"];
+const FAST: [&str; 4] = ["deploy_compose", "deploy_rules", "deploy_chart", "deploy_silence"];
 /// The daemon, and the servers.
 const LIVE: [&str; 3] = ["deploy_unit", "deploy_stack", "deploy_cluster"];
 

@@ -1,6 +1,7 @@
 //! Instructions that userspace spends on a call, counted by callgrind: the same on every run whatever else the
 //! machine does, so that a change which makes calls dearer is seen without measuring time.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
@@ -109,7 +110,7 @@ pub fn command(workspace: &Workspace) -> Result<ExitCode> {
         compiler()?
     );
     for cost in &costs {
-        text.push_str(&format!("{cost}\n"));
+        writeln!(text, "{cost}")?;
     }
     print!("{text}");
     std::fs::write(workspace.root.join(BASELINE), text)?;

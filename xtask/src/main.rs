@@ -10,6 +10,7 @@ mod deploy_test;
 mod dist;
 mod elf;
 mod instructions;
+mod kernels;
 mod linker;
 mod lint;
 mod packages;
@@ -37,7 +38,7 @@ Usage: cargo xtask COMMAND
   build [--debug-programs]    the kernel object and the daemon: one file, target/release/observer;
                               with --debug-programs the kernel programs log (aya-log)
   run [-- ARGS]               build, become root by sudo where needed, run the daemon with ARGS
-  test [--unit] [--live] [--fuzz] [--instructions] [-- LIBTEST ARGS]
+  test [--unit] [--live] [--fuzz] [--instructions] [--truth] [-- LIBTEST ARGS]
                               build, run all tests that this machine can run (or the named parts),
                               say what was skipped and why
   truth [--quick] [--help]    the observer against what real gRPC programs counted, in every situation
@@ -49,7 +50,9 @@ Usage: cargo xtask COMMAND
   rules [--check]             rules and alerts of the service level objectives (deploy/rules/slos.yaml)
   dist                        static daemon, Debian package, image, bill of materials in target/dist
   deploy-test [--fast]        rules, chart, dashboards, and the real servers around a real observer;
-                              --fast: without a kernel";
+                              --fast: without a kernel
+  kernels [get | run [NAME]]  the capture test under Debian's other kernels, each in a virtual machine:
+                              fetch them; run those with NAME in their names, or all";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -78,6 +81,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "tidy" => tidy::command,
         "bench" => bench::command,
         "cluster" => cluster::command,
+        "kernels" => kernels::command,
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(ExitCode::SUCCESS);

@@ -6,10 +6,19 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// A command without standard input: no tool may stop to ask.
+/// A command without standard input: no tool may stop to ask. And without what cargo told xtask about itself: build
+/// scripts that look at it (ring's does) would run again, and all that depends on them, with every change between
+/// `cargo xtask` and plain cargo.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());
+    let own = std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    });
+    for (name, _) in own {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -6,14 +6,14 @@ mod instructions;
 mod tally;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
 use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
 use crate::workspace::{Workspace, cargo};
-use crate::{privilege, process};
+use crate::{privilege, process, truth};
 pub use tally::Tally;
 
 /// Tests append `test<TAB>reason` lines to the file of this name; see `tests/src/skip.rs`.
@@ -30,6 +30,8 @@ enum Part {
     Fuzz,
     /// What a call costs, in instructions.
     Instructions,
+    /// The daemon against what real programs count, in the quick form.
+    Truth,
 }
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
@@ -43,6 +45,7 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
             Part::Live => live(workspace, &skips, &daemon, libtest)?,
             Part::Fuzz => fuzz::smoke(workspace, &skips)?,
             Part::Instructions => instructions::guard(workspace, &skips)?,
+            Part::Truth => quick_truth(workspace, &skips, &daemon)?,
         };
     }
     close(&skips, tally)
@@ -73,13 +76,20 @@ fn parse(args: &[String]) -> Result<(Vec<Part>, &[String])> {
             "--live" => Part::Live,
             "--fuzz" => Part::Fuzz,
             "--instructions" => Part::Instructions,
+            "--truth" => Part::Truth,
             other => bail!(
-                "`cargo xtask test` knows --unit, --live, --fuzz, --instructions and, behind --, libtest's; not `{other}`"
+                "`cargo xtask test` knows --unit, --live, --fuzz, --instructions, --truth and, behind --, libtest's; not `{other}`"
             ),
         });
     }
     if parts.is_empty() {
-        parts = vec![Part::Unit, Part::Live, Part::Fuzz, Part::Instructions];
+        parts = vec![
+            Part::Unit,
+            Part::Live,
+            Part::Truth,
+            Part::Fuzz,
+            Part::Instructions,
+        ];
     }
     Ok((parts, &args[end..]))
 }
@@ -102,9 +112,11 @@ pub fn of(
     for program in programs {
         test.args(["--test", program]);
     }
-    if let Some(daemon) = daemon {
-        test.env(DAEMON, daemon);
-    }
+    match daemon {
+        Some(daemon) => test.env(DAEMON, daemon),
+        // Nothing was built for the kernel, so there may be no object to name.
+        None => test.env_remove(KERNEL_OBJECT),
+    };
     run_live(test, skips, &[])
 }
 
@@ -136,6 +148,21 @@ fn one_at_a_time(libtest: &[String]) -> Vec<String> {
     }
     args.push(String::from("--test-threads=1"));
     args
+}
+
+/// The whole table is one test; it prints what is wrong itself.
+fn quick_truth(workspace: &Workspace, skips: &Skips, daemon: &Path) -> Result<Tally> {
+    let is_right = if privilege::is_root() || process::which("sudo").is_some() {
+        truth::judge(workspace, daemon, &[String::from("--quick")])?
+    } else {
+        skips.add("truth --quick", "it needs root, and there is no sudo here")?;
+        true
+    };
+    Ok(Tally {
+        passed: usize::from(is_right),
+        failed: usize::from(!is_right),
+        ..Tally::default()
+    })
 }
 
 /// Names every live test as skipped.
@@ -224,7 +251,13 @@ mod tests {
 
     #[test]
     fn everything_by_default() {
-        let all = [Part::Unit, Part::Live, Part::Fuzz, Part::Instructions];
+        let all = [
+            Part::Unit,
+            Part::Live,
+            Part::Truth,
+            Part::Fuzz,
+            Part::Instructions,
+        ];
         assert_eq!(parse(&[]).unwrap().0, all);
     }
 

@@ -1,5 +1,6 @@
 //! `cargo xtask truth`: builds the daemon and the program that judges it (crate `tests`), and runs that as root.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -13,6 +14,15 @@ const PROGRAM: &str = "debug/truth";
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let daemon = build::build(workspace, Programs::Release)?;
+    Ok(if judge(workspace, &daemon, args)? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Whether every cell of the table is right, or explained.
+pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String]) -> Result<bool> {
     let mut build = process::command(cargo());
     build
         .args([
@@ -31,7 +41,7 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let program = workspace.target.join(PROGRAM);
     let mut truth = privilege::as_root(&program, "for kernel programs, cgroups and namespaces")?;
     if privilege::is_root() {
-        truth.env(DAEMON, &daemon);
+        truth.env(DAEMON, daemon);
     } else {
         // Sudo hands over no variables unless they are named.
         truth = process::command(process::which("sudo").context("there was a sudo a moment ago")?);
@@ -41,9 +51,5 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         .args(args)
         .status()
         .with_context(|| format!("`{}` could not be started", process::shown(&truth)))?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(status.success())
 }

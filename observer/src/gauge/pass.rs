@@ -115,7 +115,8 @@ impl Collector {
         self.namespaces
             .refresh(&self.books, subjects.iter().map(|subject| &subject.account), now);
         snapshot.refused += self.connections_elsewhere(&subjects, &mut connections);
-        let mut totals = self.usage(&subjects, now, &mut snapshot.refused);
+        // A pass can be held up by a busy machine: each account is read at its own time.
+        let mut totals = self.usage(&subjects, || now + begun.elapsed(), &mut snapshot.refused);
         self.health(&subjects, &sockets, &mut totals);
         self.database_samples(connections, &totals, &mut snapshot);
         for total in totals.into_values() {
@@ -140,11 +141,16 @@ impl Collector {
     /// grows with the number of pods, to be measured alone.
     pub fn services(&mut self, now: Instant) -> usize {
         let subjects = self.subjects(now);
-        self.usage(&subjects, now, &mut 0).len()
+        self.usage(&subjects, Instant::now, &mut 0).len()
     }
 
     /// Processor time and memory: the part of the pass that grows with the number of pods.
-    fn usage(&mut self, subjects: &[Subject], now: Instant, refused: &mut u64) -> BTreeMap<Label, Totals> {
+    fn usage(
+        &mut self,
+        subjects: &[Subject],
+        now: impl Fn() -> Instant,
+        refused: &mut u64,
+    ) -> BTreeMap<Label, Totals> {
         let mut totals = BTreeMap::<Label, Totals>::new();
         let mut census = Lazy::default();
         for subject in subjects {
@@ -157,7 +163,7 @@ impl Collector {
                 .entry(label)
                 .or_insert_with(|| Totals::of(&subject.identity));
             let seconds = cpu::seconds(&self.books, &subject.account, &mut census);
-            let percent = seconds.and_then(|seconds| self.meter.percent(&subject.account, seconds, now));
+            let percent = seconds.and_then(|seconds| self.meter.percent(&subject.account, seconds, now()));
             add(&mut total.cpu, percent);
             add(
                 &mut total.memory,

@@ -1,10 +1,10 @@
 //! Whom one pass measures: every living pod of the catalog, and everybody on attribution's roster.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::account::Books;
 use crate::attribution::catalog::{Catalog, Pod};
@@ -28,7 +28,16 @@ pub struct Subject {
 /// The cgroups of pods by UID; found by walking, since the driver, the kubelet's root and the node's own container
 /// all have a part in their paths.
 #[derive(Debug, Default)]
-pub struct PodPaths(HashMap<PodUid, Box<str>>);
+pub struct PodPaths {
+    found: HashMap<PodUid, Box<str>>,
+    /// Those that the last walk did not find, and when that was.
+    missing: HashSet<PodUid>,
+    walked: Option<Instant>,
+}
+
+/// A pod that cannot be started has no cgroup, for hours perhaps, and a walk goes over all folders. A pod that is new
+/// is looked for at once, and then so often.
+const WALK_AGAIN: Duration = Duration::from_secs(15);
 
 /// `kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/…-pod<uid>.slice` below a container's
 /// `system.slice/docker-<id>.scope`.
@@ -39,7 +48,7 @@ const MAX_FOLDERS: usize = 8192;
 
 impl PodPaths {
     pub fn account(&self, uid: &PodUid) -> Option<Account> {
-        let path = self.0.get(uid)?;
+        let path = self.found.get(uid)?;
         Some(Account::Cgroup {
             unified: path.clone(),
             cpuacct: path.clone(),
@@ -48,21 +57,30 @@ impl PodPaths {
     }
 
     /// Looks for pods whose cgroup is not known yet.
-    fn find(&mut self, wanted: &[(PodUid, Arc<Pod>)], roots: impl Iterator<Item = impl AsRef<Path>>) {
-        self.0
-            .retain(|uid, _| wanted.iter().any(|(wanted, _)| wanted == uid));
-        if self.0.len() == wanted.len() {
+    fn find(
+        &mut self,
+        pods: &[(PodUid, Arc<Pod>)],
+        roots: impl Iterator<Item = impl AsRef<Path>>,
+        now: Instant,
+    ) {
+        let mut wanted: HashSet<&PodUid> = pods.iter().map(|(uid, _)| uid).collect();
+        self.found.retain(|uid, _| wanted.remove(uid));
+        let due = self
+            .walked
+            .is_none_or(|at| now.saturating_duration_since(at) >= WALK_AGAIN);
+        if wanted.is_empty() || !due && wanted.iter().all(|uid| self.missing.contains(*uid)) {
             return;
         }
+        self.walked = Some(now);
         for root in roots {
-            self.walk(root.as_ref(), wanted);
-            if self.0.len() == wanted.len() {
-                return;
+            if !wanted.is_empty() {
+                self.walk(root.as_ref(), &mut wanted);
             }
         }
+        self.missing = wanted.into_iter().cloned().collect();
     }
 
-    fn walk(&mut self, root: &Path, wanted: &[(PodUid, Arc<Pod>)]) {
+    fn walk(&mut self, root: &Path, wanted: &mut HashSet<&PodUid>) {
         let mut open = vec![(String::new(), 0)];
         let mut seen = 0;
         while let Some((folder, depth)) = open.pop() {
@@ -79,11 +97,8 @@ impl PodPaths {
                 }
                 let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
                 let pods = Place::parse(&path).pods;
-                if let Some(uid) = pods
-                    .last()
-                    .filter(|uid| wanted.iter().any(|(wanted, _)| wanted == *uid))
-                {
-                    self.0.entry(uid.clone()).or_insert_with(|| path.into());
+                if let Some(uid) = pods.last().filter(|uid| wanted.remove(*uid)) {
+                    self.found.entry(uid.clone()).or_insert_with(|| path.into());
                 } else if depth < MAX_DEPTH {
                     open.push((path, depth + 1));
                 }
@@ -107,7 +122,7 @@ pub fn gather(
         .living()
         .map(|(uid, pod)| (uid.clone(), Arc::clone(pod)))
         .collect();
-    paths.find(&pods, books.roots());
+    paths.find(&pods, books.roots(), now);
     let mut subjects: Vec<Subject> = Vec::with_capacity(pods.len());
     let mut by_account: HashMap<Account, usize> = HashMap::with_capacity(pods.len());
     for (uid, pod) in &pods {

@@ -9,6 +9,8 @@ use aya::programs::ProgramType;
 use aya::sys::{is_map_supported, is_program_supported};
 
 use super::names::Names;
+use crate::attribution::cgroup::membership::Membership;
+use crate::attribution::cgroup::path;
 use crate::config::Config;
 use crate::probe::Root;
 use crate::probe::claim::{Claim, ClaimError};
@@ -95,13 +97,12 @@ pub(super) fn chosen(text: &str) -> Option<String> {
     rest.split_once(']').map(|(word, _)| word.to_owned())
 }
 
-/// Lines of cgroup v1 name their controllers; that of v2 names none.
+/// Lines of cgroup v1 name their controllers; that of v2 names none. Where v2 tells containers apart all the same, as
+/// under a kubelet that makes its folders in every hierarchy, it serves.
 pub(super) fn is_hybrid(text: &str) -> bool {
-    text.lines().any(|line| {
-        line.split(':')
-            .nth(1)
-            .is_some_and(|controllers| controllers.contains("memory"))
-    })
+    let Membership { unified, memory, .. } = Membership::parse(text);
+    let told_apart = unified.is_some_and(|path| path::Place::parse(&path).rank() >= 2);
+    memory.is_some() && !told_apart
 }
 
 fn features() -> Vec<(&'static str, Option<bool>)> {

@@ -140,5 +140,11 @@ fn lockdown_and_hierarchy() {
     );
     assert_eq!(chosen("none\n"), None);
     assert!(is_hybrid("9:memory:/x\n0::/\n"));
+    let pod = format!(
+        "/kubepods/pod2b1b8b1c-7d1f-4e0e-9d3a-0f5f6a7b8c9d/{}",
+        "4c01db0b339c".repeat(5)
+    );
+    assert!(is_hybrid(&format!("9:memory:{pod}\n0::/\n")));
+    assert!(!is_hybrid(&format!("9:memory:{pod}\n0::{pod}\n")));
     assert!(!is_hybrid("1:name=systemd:/init.scope\n0::/user.slice\n"));
 }

@@ -108,7 +108,14 @@ impl Cluster {
             "--ignore-not-found",
             "--timeout=120s",
         ];
-        self.kubectl(&namespaces).map(drop)
+        self.kubectl(&namespaces)?;
+        let names = ["marty-observer", "marty-observer-kubelet"];
+        let roles = [
+            &["delete", "clusterrole,clusterrolebinding", "--ignore-not-found"],
+            names.as_slice(),
+        ]
+        .concat();
+        self.kubectl(&roles).map(drop)
     }
 }
 

@@ -45,6 +45,20 @@ pub fn observer(cgroup: &str) -> Vec<Value> {
     ]
 }
 
+/// What asking the kubelet takes on top.
+pub fn kubelet_access() -> Vec<Value> {
+    vec![
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": "marty-observer-kubelet"},
+            "rules": [{"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]}]}),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": "marty-observer-kubelet"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+                "name": "marty-observer-kubelet"},
+            "subjects": [{"kind": "ServiceAccount", "name": "marty-observer", "namespace": OBSERVER}]}),
+    ]
+}
+
 fn container(image: &str, arguments: &[&str]) -> Value {
     // A workload ends when its standard input does.
     json!({"name": "main", "image": image, "imagePullPolicy": "Never", "stdin": true, "args": arguments})
@@ -97,6 +111,14 @@ pub fn crashing(name: &str, image: &str, port: u16, seconds: u32) -> Value {
 pub fn client(name: &str, image: &str, address: &str) -> Value {
     let container = container(image, &["client", address, "--limit-s", "900"]);
     pod(name, &json!({"app.kubernetes.io/name": name}), &container)
+}
+
+/// Uses all of its share of a processor, and a little memory that stays as it is.
+pub fn busy(name: &str, share: &str) -> Value {
+    let container = json!({"name": "main", "image": "localhost/busybox:1", "imagePullPolicy": "Never",
+        "command": ["/bin/sh", "-c", "while :; do :; done"],
+        "resources": {"limits": {"cpu": share, "memory": "64Mi"}}});
+    pod(name, &json!({"app": name}), &container)
 }
 
 pub fn redis(name: &str) -> Value {

@@ -12,7 +12,7 @@ use tests::workload::Language;
 use super::cluster::{Cluster, NAMESPACE, OBSERVER};
 use super::manifest::{self, DAEMON_IMAGE, GO_IMAGE, TONIC_IMAGE};
 
-pub const LIMIT: Duration = Duration::from_mins(2);
+pub const LIMIT: Duration = Duration::from_mins(3);
 
 /// The cluster with the observer in it.
 #[derive(Debug)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use kube::config::AuthInfo;
 use kube::{Client, Config};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -69,7 +71,9 @@ pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.accept_invalid_certs = verify == Verify::Nothing;
-    config.root_cert_file = Path::new(AUTHORITY).exists().then(|| AUTHORITY.into());
+    // The file is looked at again when it is renewed, but a client has to begin with something.
+    config.root_cert = authority();
+    config.root_cert_file = config.root_cert.is_some().then(|| AUTHORITY.into());
     if Path::new(TOKEN).exists() {
         config.auth_info = AuthInfo {
             token_file: Some(TOKEN.to_owned()),
@@ -77,6 +81,16 @@ pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
         };
     }
     Ok(Client::try_from(config)?)
+}
+
+/// The certificates of the cluster's authority; nothing outside of a pod.
+fn authority() -> Option<Vec<Vec<u8>>> {
+    let certificates = CertificateDer::pem_file_iter(AUTHORITY).ok()?;
+    let all: Vec<_> = certificates
+        .flatten()
+        .map(|certificate| certificate.to_vec())
+        .collect();
+    (!all.is_empty()).then_some(all)
 }
 
 #[cfg(test)]

@@ -150,7 +150,15 @@ pub async fn ask_once(settings: &Settings) -> [Option<Result<usize, String>>; 3]
 
 async fn patient(answer: impl Future<Output = kube::Result<usize>>) -> Result<usize, String> {
     match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Ok(answer) => answer.map_err(|error| brief(&error)),
         Err(_) => Err(format!("no answer in {PATIENCE:?}")),
+    }
+}
+
+/// What the other side said, without what the client thinks of it.
+pub(super) fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{}: {}", status.code, status.message.trim_end()),
+        other => other.to_string(),
     }
 }

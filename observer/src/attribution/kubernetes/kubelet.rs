@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 
-use super::informer::write;
+use super::informer::{brief, write};
 use super::object::PodList;
 use super::status::{List, Status};
 use super::watch;
@@ -45,7 +45,7 @@ async fn ask(client: &Client, catalog: &RwLock<Catalog>, status: &Status) -> Res
             Ok(())
         }
         Ok(Err(error)) => {
-            status.failed(List::Kubelet, &error);
+            status.failed(List::Kubelet, &brief(&error));
             Err(())
         }
         Err(_) => {

@@ -106,7 +106,7 @@ impl Status {
         self.lock().origin = Origin::Cgroup;
     }
 
-    pub(super) fn listed(&self, list: List) {
+    pub fn listed(&self, list: List) {
         self.lists
             .fetch_add(u64::from(list != List::Kubelet), Ordering::Relaxed);
         let mut state = self.lock();
@@ -117,18 +117,18 @@ impl Status {
     }
 
     /// An object has come, or the list has been found to answer again.
-    pub(super) fn received(&self, list: List) {
+    pub fn received(&self, list: List) {
         self.events.fetch_add(1, Ordering::Relaxed);
         self.lock().works(list);
     }
 
     /// It was failing, and answers again.
-    pub(super) fn recovered(&self, list: List) {
+    pub fn recovered(&self, list: List) {
         self.lock().works(list);
     }
 
     /// Logged when it begins; that it lasts is in the metrics.
-    pub(super) fn failed(&self, list: List, failure: &dyn Display) {
+    pub fn failed(&self, list: List, failure: &dyn Display) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         let failure = failure.to_string();
         let mut state = self.lock();

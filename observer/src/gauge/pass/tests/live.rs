@@ -287,7 +287,7 @@ fn as_many_as_postgresql_says() {
             .ok()
     };
     until("postgres does not answer", &mut server, || count().is_some());
-    for _ in 0..300 {
+    for _ in 0..1000 {
         drop(login(port));
     }
     let held: Vec<_> = (0..7).map(|_| login(port)).collect();

@@ -1,0 +1,175 @@
+//! Names on a plain Linux box, by the whole daemon: processes that live for one call, and connections that are older
+//! than the observer.
+
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use tests::cgroup::Cgroup;
+use tests::observer::{self, Observer};
+use tests::prerequisite::or_skip;
+use tests::process::{Place, Process};
+use tests::scrape::Scrape;
+use tests::wait;
+use tests::workload::Language;
+use tests::workload::peer::{Client, Server, ServerOptions};
+use tests::workload::plan::{Kind, Step};
+
+const LIMIT: Duration = Duration::from_mins(2);
+const SERVER_CALLS: &str = "marty_grpc_requests_total";
+const CLIENT_CALLS: &str = "marty_grpc_client_requests_total";
+/// What the kernel calls the process of the workload.
+const PEER: &str = "tonic-peer";
+
+const COUNT: u64 = 1000;
+
+/// Forks a process for each call: connects, asks, reads to the end of the answer, ends. Frames by hand, since a
+/// library would take longer to load than the process is to live.
+const SHORT: &str = r"
+import ctypes, os, socket, struct, sys
+ctypes.CDLL(None).prctl(15, b'short-client', 0, 0, 0)
+port, count = int(sys.argv[1]), int(sys.argv[2])
+def frame(kind, flags, stream, body): return struct.pack('>I', len(body))[1:] + bytes([kind, flags]) + struct.pack('>I', stream) + body
+def field(name, value): return b'\0' + bytes([len(name)]) + name + bytes([len(value)]) + value
+block = b''.join(field(n, v) for n, v in [(b':method', b'POST'), (b':scheme', b'http'), (b':path', b'/truth.v1.Truth/Echo'),
+    (b':authority', b'box'), (b'content-type', b'application/grpc'), (b'te', b'trailers')])
+said = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + frame(4, 0, 0, b'') + frame(1, 4, 1, block) + frame(0, 1, 1, bytes(5))
+def read(s, length):
+    data = b''
+    while len(data) < length:
+        more = s.recv(length - len(data))
+        if not more: os._exit(2)
+        data += more
+    return data
+def call():
+    s = socket.create_connection(('127.0.0.1', port))
+    s.sendall(said)
+    while True:
+        head = read(s, 9)
+        read(s, int.from_bytes(head[:3], 'big'))
+        if head[3] == 1 and head[4] & 1: os._exit(0)
+failed = 0
+for number in range(count):
+    if os.fork() == 0:
+        try: call()
+        finally: os._exit(1)
+    if number >= 8: failed += os.wait()[1] != 0
+try:
+    while True: failed += os.wait()[1] != 0
+except ChildProcessError: pass
+print('DONE', failed, flush=True)
+sys.stdin.read()
+";
+
+struct Box {
+    observer: Observer,
+    place: Place,
+    // Goes last: it must be empty by then.
+    _cgroup: Cgroup,
+}
+
+/// What ran before the observer did.
+type Before = (Server, Client);
+
+impl Box {
+    /// With a server and a client of it that are connected before the observer starts.
+    fn new(test: &str) -> Result<Option<(Self, Before)>> {
+        let Some(program) = or_skip(test, Language::Rust.prepare()) else {
+            return Ok(None);
+        };
+        let Some(_) = or_skip(test, observer::prepare()) else {
+            return Ok(None);
+        };
+        let Some(cgroup) = or_skip(test, Cgroup::new()) else {
+            return Ok(None);
+        };
+        let place = Place {
+            cgroup: Some(cgroup.path().to_owned()),
+            ..Place::default()
+        };
+        let server = program.server(&ServerOptions {
+            place: place.clone(),
+            ..ServerOptions::default()
+        })?;
+        let mut client = program.client(&server.address(), &place)?;
+        client.run([Step::new(Kind::Unary, "/truth.v1.Truth/Echo", 5)])?;
+        let observer = Observer::start(&["--cgroup-path", &cgroup.path().to_string_lossy()])?;
+        let own = Self {
+            observer,
+            place,
+            _cgroup: cgroup,
+        };
+        Ok(Some((own, (server, client))))
+    }
+
+    /// Until both sides have these calls under their names, and nobody has any other.
+    fn expect(&self, server: u64, clients: &[(&str, u64)]) -> Result<Scrape> {
+        wait::until(LIMIT, || {
+            let scrape = self.observer.scrape().map_err(|error| error.to_string())?;
+            let all: u64 = clients.iter().map(|(_, calls)| calls).sum();
+            let mut expected = vec![
+                (SERVER_CALLS, vec![("service", PEER)], server),
+                (SERVER_CALLS, vec![], server),
+            ];
+            expected.push((CLIENT_CALLS, vec![], all));
+            for (name, calls) in clients {
+                expected.push((CLIENT_CALLS, vec![("service", name)], *calls));
+            }
+            for (family, labels, calls) in expected {
+                let found = scrape.sum(family, &labels).round();
+                if (found - f64::from(u32::try_from(calls).unwrap_or_default())).abs() > 0.5 {
+                    return Err(format!(
+                        "{family} {labels:?}: {found}{}",
+                        scrape.candidates(family, &labels)
+                    ));
+                }
+            }
+            Ok(scrape)
+        })
+    }
+}
+
+#[test]
+fn processes_that_live_for_one_call() -> Result<()> {
+    let test = "processes_that_live_for_one_call";
+    let Some((own, before)) = Box::new(test)? else {
+        return Ok(());
+    };
+    // They end before the cgroup goes, also when the test fails.
+    let (server, client) = before;
+    let port = server.port.to_string();
+    let command = ["python3", "-c", SHORT, &port, &COUNT.to_string()].map(OsString::from);
+    let Ok(mut short) = Process::start(&command, &own.place) else {
+        tests::skip::skipped(test, "no python3 here");
+        return Ok(());
+    };
+    let begun = Instant::now();
+    let failed = short.wait_for("DONE ", LIMIT)?;
+    println!("{COUNT} processes in {:?}", begun.elapsed());
+    ensure!(failed == "0", "{failed} calls failed");
+    let scrape = own.expect(COUNT, &[("short-client", COUNT)])?;
+    for sample in scrape.find(CLIENT_CALLS, &[]) {
+        ensure!(sample.label("status") == "OK", "{sample}");
+    }
+    client.quit()?;
+    server.quit()?;
+    ensure!(own.observer.losses()?.is_empty(), "{:?}", own.observer.losses()?);
+    own.observer.stop()
+}
+
+#[test]
+fn connections_older_than_the_observer() -> Result<()> {
+    let Some((own, before)) = Box::new("connections_older_than_the_observer")? else {
+        return Ok(());
+    };
+    let (server, mut client) = before;
+    client.run([Step::new(Kind::Unary, "/truth.v1.Truth/Echo", 50)])?;
+    // How they ended is in old table entries; who made them is not.
+    let scrape = own.expect(50, &[(PEER, 50)])?;
+    for sample in scrape.find(CLIENT_CALLS, &[]) {
+        ensure!(sample.label("peer") == PEER, "{sample}");
+    }
+    client.quit()?;
+    server.quit()?;
+    own.observer.stop()
+}

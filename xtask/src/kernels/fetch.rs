@@ -1,0 +1,205 @@
+//! Debian's kernels, from the mirror that this machine is configured for: the newest of every suite that has one, its
+//! image alone. apt works with lists, cache and status of its own, so the system's stay as they are.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+
+/// Archive and suite, oldest first. Old stable ones live in the security archive.
+const SUITES: [(&str, &str); 6] = [
+    ("debian-security", "bullseye-security"),
+    ("debian-security", "bookworm-security"),
+    ("debian-security", "trixie-security"),
+    ("debian", "trixie-backports"),
+    ("debian", "sid"),
+    ("debian", "experimental"),
+];
+/// Kernels for virtual machines: the drivers a guest needs are built in.
+const META: &str = "linux-image-cloud-amd64";
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Fetches what is not there yet.
+pub fn all(folder: &Path) -> Result<()> {
+    let apt = folder.join("apt");
+    prepare(&apt)?;
+    println!("asking for the kernels of {} suites", SUITES.len());
+    process::run(apt_command("apt-get", &apt).args(["-qq", "update"]))?;
+    let shown = process::output(apt_command("apt-cache", &apt).args(["show", META]))?;
+    let images = images(&shown);
+    if images.is_empty() {
+        bail!("no suite of this machine's mirror has {META}");
+    }
+    for image in images {
+        let version = image.trim_start_matches("linux-image-");
+        let kernel = folder.join(version);
+        if !kernel.is_file() {
+            fetch(&apt, version, &kernel).with_context(|| format!("kernel {version}"))?;
+            println!("{}", kernel.display());
+        }
+    }
+    Ok(())
+}
+
+/// Directories and configuration for an apt of our own.
+fn prepare(apt: &Path) -> Result<()> {
+    for directory in ["state/lists/partial", "cache/archives/partial", "none"] {
+        fs::create_dir_all(apt.join(directory))?;
+    }
+    let site = site()?;
+    let source =
+        |(archive, suite)| format!("deb [arch=amd64 signed-by={KEYS}] {site}/{archive} {suite} main\n");
+    fs::write(apt.join("sources.list"), SUITES.map(source).concat())?;
+    fs::write(apt.join("status"), "")?;
+    let apt_name = apt.display();
+    let configuration = format!(
+        "Dir::State \"{apt_name}/state\";\nDir::State::status \"{apt_name}/status\";\nDir::Cache \"{apt_name}/cache\";\n\
+         Dir::Etc::sourcelist \"{apt_name}/sources.list\";\nDir::Etc::sourceparts \"{apt_name}/none\";\n\
+         Dir::Etc::preferencesparts \"{apt_name}/none\";\nAPT::Architecture \"amd64\";\n\
+         APT::Architectures {{ \"amd64\"; }};\nAcquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\n"
+    );
+    Ok(fs::write(apt.join("apt.conf"), configuration)?)
+}
+
+/// Where this machine's packages come from, without the archive's name.
+fn site() -> Result<String> {
+    let mut targets = process::command("apt-get");
+    let listed =
+        process::output(targets.args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]))?;
+    site_among(&listed).context("apt knows no Debian mirror here; put kernels into the folder by hand")
+}
+
+fn site_among(listed: &str) -> Option<String> {
+    let archive = |line: &str| {
+        line.trim_end_matches('/')
+            .strip_suffix("/debian")
+            .map(str::to_owned)
+    };
+    listed.lines().find_map(archive)
+}
+
+fn apt_command(program: &str, apt: &Path) -> Command {
+    let mut command = process::command(program);
+    command.arg("-c").arg(apt.join("apt.conf"));
+    command
+}
+
+/// The packages that the meta package of every suite depends on.
+fn images(shown: &str) -> Vec<&str> {
+    let depends = shown.lines().filter_map(|line| line.strip_prefix("Depends: "));
+    let mut images: Vec<&str> = depends
+        .flat_map(|depends| depends.split(", "))
+        .filter_map(|package| package.split(' ').next())
+        .filter(|package| {
+            package.starts_with("linux-image-") && package.contains(|c: char| c.is_ascii_digit())
+        })
+        .collect();
+    images.sort_unstable();
+    images.dedup();
+    images
+}
+
+/// Newer packages have the image of `linux-image` in `linux-binary`.
+fn fetch(apt: &Path, version: &str, kernel: &Path) -> Result<()> {
+    let place = apt.join(format!("unpack-{version}"));
+    fs::create_dir_all(&place)?;
+    let fetched = ["linux-binary", "linux-image"]
+        .iter()
+        .try_for_each(|package| -> Result<()> {
+            let mut download = apt_command("apt-get", apt);
+            download.args(["-qq", "download", &format!("{package}-{version}")]);
+            download.current_dir(&place).stderr(Stdio::null());
+            if !kernel.is_file() && process::succeeds(&mut download)? {
+                unpack(&place, kernel)?;
+            }
+            Ok(())
+        });
+    fs::remove_dir_all(&place)?;
+    fetched?;
+    if !kernel.is_file() {
+        bail!("no package has its image");
+    }
+    Ok(())
+}
+
+/// Takes the image out of the package that lies in `place`, and leaves the modules in it.
+fn unpack(place: &Path, kernel: &Path) -> Result<()> {
+    for package in files(place, ".deb")? {
+        let mut tar = process::command("dpkg-deb");
+        let mut tar = tar
+            .arg("--fsys-tarfile")
+            .arg(&package)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let archive = tar.stdout.take().context("dpkg-deb has no output")?;
+        let patterns = ["--wildcards", "./boot/vmlinuz*", "./usr/lib/modules/*/vmlinuz"];
+        let mut extract = Command::new("tar");
+        extract
+            .arg("-x")
+            .arg("-C")
+            .arg(place)
+            .args(patterns)
+            .stderr(Stdio::null());
+        // One of the two patterns always finds nothing, which tar takes for a failure.
+        extract.stdin(archive).status()?;
+        tar.wait()?;
+        fs::remove_file(package)?;
+    }
+    let mut found = files(&place.join("boot"), "vmlinuz")?;
+    found.extend(modules(place)?);
+    if let Some(image) = found.first() {
+        fs::rename(image, kernel)?;
+    }
+    Ok(())
+}
+
+fn modules(place: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let mut found = Vec::new();
+    for folder in files(&place.join("usr/lib/modules"), "")? {
+        found.extend(files(&folder, "vmlinuz")?);
+    }
+    Ok(found)
+}
+
+/// Entries of a directory that may not be there, whose names have `part` in them.
+fn files(directory: &Path, part: &str) -> Result<Vec<std::path::PathBuf>> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().contains(part) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirror_of_this_machine() {
+        let listed = "http://mirror.test/x/debian-security/\nhttp://mirror.test/x/debian/\n";
+        assert_eq!(site_among(listed).as_deref(), Some("http://mirror.test/x"));
+        assert_eq!(site_among("http://mirror.test/ubuntu/\n"), None);
+    }
+
+    #[test]
+    fn images_of_the_meta_packages() {
+        let shown = "Package: a\nDepends: linux-image-6.12.1+deb13-cloud-amd64 (= 6.12.1-1)\n\nPackage: b\n\
+            Depends: linux-image-5.10.0-46-cloud-amd64 (= 5.10.1-1), x\nDepends: linux-image-6.12.1+deb13-cloud-amd64\n";
+        assert_eq!(
+            images(shown),
+            [
+                "linux-image-5.10.0-46-cloud-amd64",
+                "linux-image-6.12.1+deb13-cloud-amd64"
+            ]
+        );
+    }
+}
