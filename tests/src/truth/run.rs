@@ -8,9 +8,11 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::cell::{self, Cell};
+use super::counts::Counts;
 use super::dump;
 use super::options::Options;
 use super::page::{self, About};
+use super::settled;
 use super::situation::{self, Situation};
 use super::soak;
 use super::stage::Stage;
@@ -306,7 +308,7 @@ impl Run {
             situation,
             server: program(server)?,
             client: program(client)?,
-            watch,
+            watch: &mut *watch,
             road,
             random: Random::new(self.number(&name) as u64),
             capture: self
@@ -317,6 +319,10 @@ impl Run {
         };
         let played = cell::play(&mut stage);
         let dump = stage.dump.take();
+        if played.is_err() && watch.observer().is_ok() {
+            // What it did must not be counted into the next.
+            settled::counts(watch, &Counts::default(), |_| false)?;
+        }
         if let Err(error) = &played
             && let Some(Error::Missing(reason)) = error.downcast_ref()
         {
