@@ -11,6 +11,7 @@ pub mod command;
 pub mod comparison;
 mod go;
 pub mod h2load;
+pub mod interop;
 mod java;
 pub mod mixture;
 mod node;

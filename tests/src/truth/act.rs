@@ -1,5 +1,6 @@
 //! How a situation plays: the acts. Each gives what the applications counted; judging is not theirs.
 
+pub mod interop;
 pub mod joined;
 pub mod killed;
 pub mod loaded;

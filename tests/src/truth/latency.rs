@@ -123,14 +123,16 @@ mod tests {
 
     #[test]
     fn histograms_of_a_scrape() {
-        let mut text = "# TYPE marty_grpc_request_duration_seconds histogram\n".to_owned();
-        for bound in BOUNDS {
-            let count = u8::from(bound > 0.02);
-            text += &format!("{FAMILY}_bucket{{method=\"/a\",le=\"{bound:?}\"}} {count}\n");
-        }
-        text += &format!(
-            "{FAMILY}_bucket{{method=\"/a\",le=\"+Inf\"}} 1\n{FAMILY}_sum{{method=\"/a\"}} 0.021\n{FAMILY}_count{{method=\"/a\"}} 1\n"
-        );
+        let line =
+            |bound: String, count: u8| format!("{FAMILY}_bucket{{method=\"/a\",le=\"{bound}\"}} {count}\n");
+        let lines = BOUNDS.map(|bound| line(format!("{bound:?}"), u8::from(bound > 0.02)));
+        let text = [
+            format!("# TYPE {FAMILY} histogram\n"),
+            lines.concat(),
+            line("+Inf".into(), 1),
+            format!("{FAMILY}_sum{{method=\"/a\"}} 0.021\n{FAMILY}_count{{method=\"/a\"}} 1\n"),
+        ]
+        .concat();
         let durations = Durations::of(&Scrape::parse(&text).unwrap(), "/a");
         assert_eq!(durations, Durations::of_server(&tally(&[21])));
     }

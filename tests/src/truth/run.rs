@@ -8,10 +8,12 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::cell::{self, Cell};
+use super::counts::Counts;
 use super::dump;
 use super::options::Options;
 use super::page::{self, About};
-use super::situation::Situation;
+use super::settled;
+use super::situation::{self, Situation};
 use super::soak;
 use super::stage::Stage;
 use super::table::{Row, Table};
@@ -306,7 +308,7 @@ impl Run {
             situation,
             server: program(server)?,
             client: program(client)?,
-            watch,
+            watch: &mut *watch,
             road,
             random: Random::new(self.number(&name) as u64),
             capture: self
@@ -317,6 +319,10 @@ impl Run {
         };
         let played = cell::play(&mut stage);
         let dump = stage.dump.take();
+        if played.is_err() && watch.observer().is_ok() {
+            // What it did must not be counted into the next.
+            settled::counts(watch, &Counts::default(), |_| false)?;
+        }
         if let Err(error) = &played
             && let Some(Error::Missing(reason)) = error.downcast_ref()
         {
@@ -365,6 +371,9 @@ fn failure(cell: &Cell) -> Option<String> {
 
 /// What an implementation cannot do that a situation needs.
 fn lacks(server: Language, situation: &Situation) -> Option<&'static str> {
+    if server != Language::Go && situation.name == situation::INTEROP {
+        return Some("the official programs here are grpc-go's");
+    }
     (server == Language::Grpclib && situation.around.max_age_ms > 0)
         .then_some("its server has no greatest age of connections")
 }

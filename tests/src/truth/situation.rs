@@ -61,6 +61,9 @@ pub struct Around {
 /// machine on which the observer is not scheduled for a second; that is then reported, but it is another situation.
 const AMPLE_RING: u32 = 64 << 20;
 
+/// It has its own programs.
+pub const INTEROP: &str = "interop";
+
 const LOOPBACK: Around = Around {
     address: "127.0.0.1",
     max_age_ms: 0,
@@ -328,6 +331,14 @@ pub const ALL: &[Situation] = &[
             "envoy",
             "Envoy in the middle: both hops, each at its own service",
             plans::assorted,
+        )
+    },
+    Situation {
+        act: act::interop::run,
+        ..whole(
+            INTEROP,
+            "the official interoperability cases, by grpc-go's official server and client",
+            plans::one_stream,
         )
     },
     Situation {

@@ -33,6 +33,7 @@ public final class Peer {
             options.said.put(arguments[place].substring(2), arguments[place + 1]);
         }
         limit(options.number("limit-s", 300));
+        sun.misc.Signal.handle(new sun.misc.Signal("USR2"), signal -> {});
         if (isServer) {
             serve(options);
         } else {

@@ -12,6 +12,8 @@ import grpclib_wire
 from plan import lines
 
 READY_TIMEOUT = 20
+# An error code of HTTP/2.
+CANCEL = 8
 
 
 class Cancelled(Exception):
@@ -54,7 +56,9 @@ async def call(step, tally, opened):
     except asyncio.TimeoutError:
         status = "CANCELLED" if step.cancel_after else "DEADLINE_EXCEEDED"
     except (StreamTerminatedError, OSError) as error:
-        status, detail = "UNAVAILABLE", error
+        # grpclib has no status for it: a reset by CANCEL is one, the end of a connection is the other.
+        status = "CANCELLED" if f"error_code: {CANCEL}" in str(error) else "UNAVAILABLE"
+        detail = error
     tally.ended(step.method, status, time.monotonic() - begun)
     step.check(tally, status, detail, sizes)
 
