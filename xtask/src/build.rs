@@ -66,14 +66,16 @@ pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBu
     let mut kernel = kernel_cargo(workspace, &toolchain, "build", programs);
     kernel.env("LD_LIBRARY_PATH", &linker.library_path);
     // The linker makes BTF of the debug information: types for maps, source lines for the verifier's log.
-    let flags = [
+    let mut flags = vec![
         format!("-Clinker={}", linker.program.display()),
         String::from("-Clink-arg=--btf"),
         // The linker's default keeps LLVM from expanding copies in place; they would become calls of functions.
         String::from("-Clink-arg=--disable-expand-memcpy-in-order"),
-        // The object is the same wherever it was built, and tells nobody where that was.
-        format!("--remap-path-prefix={}=", workspace.root.display()),
     ];
+    // The object is the same wherever it was built, and tells nobody where that was.
+    for (place, name) in places(workspace) {
+        flags.push(format!("--remap-path-prefix={}={name}", place.display()));
+    }
     kernel.args(["--bin", "observer"]);
     process::run(kernel.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")))?;
 
@@ -122,6 +124,19 @@ pub fn kernel_cargo(
     };
     command.args(["--features", features]);
     command
+}
+
+/// Where sources lie on this machine, and what they are called instead.
+fn places(workspace: &Workspace) -> Vec<(PathBuf, &'static str)> {
+    let home = std::env::home_dir().unwrap_or_default();
+    let of = |variable: &str, folder: &str| {
+        std::env::var_os(variable).map_or_else(|| home.join(folder), PathBuf::from)
+    };
+    vec![
+        (of("CARGO_HOME", ".cargo"), "cargo"),
+        (of("RUSTUP_HOME", ".rustup"), "rustup"),
+        (workspace.root.clone(), ""),
+    ]
 }
 
 fn build_directory(workspace: &Workspace) -> PathBuf {

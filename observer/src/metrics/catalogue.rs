@@ -160,7 +160,7 @@ pub static LEFT_OUT: Family = own(Kind::Gauge, "marty_observer_left_out", &["wha
     .help("What identity and gauges left out because of a ceiling. At 0, they cover the node.");
 pub static PROCESSES_DENIED: Family = own(Kind::Gauge, "marty_observer_processes_denied", &[])
     .help("Processes whose sockets may not be seen, which takes CAP_SYS_PTRACE, at the last look.");
-pub static GAUGE_PASS: Family = own(Kind::Gauge, "marty_observer_gauge_pass_seconds", &[])
+pub static GAUGE_PASS: Family = own(Kind::Gauge, "marty_observer_collection_seconds", &[])
     .unit(Unit::Seconds)
     .help("What the last pass over the CPU, memory and connections of services took.");
 pub static CPU_SECONDS: Family = own(Kind::Counter, "marty_observer_cpu_seconds_total", &[])

@@ -65,7 +65,7 @@ fn as_the_kubelet_says() -> Result<()> {
 
 /// The first scrape after another pass: no two take equally long.
 fn next_pass(stage: &Stage, before: &Scrape) -> Result<Scrape> {
-    let cost = |scrape: &Scrape| scrape.sum("marty_observer_gauge_pass_seconds", &[]).to_bits();
+    let cost = |scrape: &Scrape| scrape.sum("marty_observer_collection_seconds", &[]).to_bits();
     wait::until(LIMIT, || {
         let scrape = stage.scrape().map_err(|error| error.to_string())?;
         let another = cost(&scrape) != cost(before);
