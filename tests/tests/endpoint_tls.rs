@@ -15,6 +15,7 @@ use observer::metrics::{self, Registry};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use tempfile::TempDir;
 use tests::plain_http;
+use tests::skip::skipped;
 
 /// `alice` with `secret`, at the cheapest cost.
 const ALICE: &str =
@@ -133,10 +134,10 @@ impl Node {
     }
 }
 
-fn curl_is_missing() -> bool {
+fn curl_is_missing(test: &str) -> bool {
     let missing = Command::new("curl").arg("--version").output().is_err();
     if missing {
-        eprintln!("SKIPPED curl is not installed (Debian: apt-get install curl)");
+        skipped(test, "curl is not installed (Debian: apt-get install curl)");
     }
     missing
 }
@@ -146,7 +147,7 @@ const UNAUTHORIZED: (Option<i32>, Option<u16>) = (Some(0), Some(401));
 
 #[test]
 fn tls_1_2_and_1_3() {
-    if curl_is_missing() {
+    if curl_is_missing("tls_1_2_and_1_3") {
         return;
     }
     let node = Node::start(TLS);
@@ -164,7 +165,7 @@ fn tls_1_2_and_1_3() {
 
 #[test]
 fn versions_and_ciphers_that_are_switched_off() {
-    if curl_is_missing() {
+    if curl_is_missing("versions_and_ciphers_that_are_switched_off") {
         return;
     }
     let node = Node::start(&format!("{TLS}  min_version: TLS13\n"));
@@ -185,7 +186,7 @@ const STRANGER: [&str; 4] = ["--cert", "stranger.crt", "--key", "stranger.key"];
 
 #[test]
 fn client_certificates() {
-    if curl_is_missing() {
+    if curl_is_missing("client_certificates") {
         return;
     }
     for (policy, nobody, client, stranger) in [
@@ -213,7 +214,7 @@ fn client_certificates() {
 
 #[test]
 fn client_names() {
-    if curl_is_missing() {
+    if curl_is_missing("client_names") {
         return;
     }
     for (allowed, welcome) in [
@@ -232,7 +233,7 @@ fn client_names() {
 
 #[test]
 fn passwords_over_tls() {
-    if curl_is_missing() {
+    if curl_is_missing("passwords_over_tls") {
         return;
     }
     let node = Node::start(&format!("{TLS}{ALICE}"));
@@ -311,7 +312,7 @@ fn bcrypt_like(prefix: &str) -> String {
 
 #[test]
 fn reloaded_when_it_changes() {
-    if curl_is_missing() {
+    if curl_is_missing("reloaded_when_it_changes") {
         return;
     }
     let node = Node::start(TLS);
