@@ -484,7 +484,7 @@ fn promtool_has_no_complaint() {
         );
     }
     let output = piped(
-        &servers.program("promtool"),
+        servers.program("promtool"),
         &["check", "metrics"],
         text.as_bytes(),
     );
