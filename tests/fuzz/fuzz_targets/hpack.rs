@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let mut late = Decoder::joined();
     let mut oracle = fluke_hpack::Decoder::new();
     let (mut told_fresh, mut told_late) = (Everything::default(), Everything::default());
-    for place in 0.. {
+    for place in 0_usize.. {
         let Some((&length, after)) = rest.split_first() else {
             return;
         };
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
             let (told_name, told_value) = told.as_ref().unwrap();
             assert!(told_name == name && (value.len() > MAX_VALUE || told_value == value));
         }
-        if place >= cut {
+        if place >= usize::from(cut) {
             assert_eq!(late.decode(block, &mut told_late), Ok(()));
             assert!(told_late.told.len() == told_fresh.told.len());
             for (late, fresh) in told_late.told.iter().zip(&told_fresh.told) {
