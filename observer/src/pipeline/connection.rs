@@ -197,6 +197,12 @@ impl Connection {
             }
         }
         match &mut self.name {
+            Name::Known(_) => {
+                self.tell(events, desk.recorder);
+                if self.renamed.is_some() {
+                    self.rename(desk.recorder);
+                }
+            }
             Name::Pending(waiting) => {
                 let room = MAX_WAITING.saturating_sub(waiting.len());
                 let room = room.min(MAX_WAITING_IN_ALL.saturating_sub(*desk.waiting));
@@ -205,13 +211,12 @@ impl Connection {
                 *desk.waiting += kept;
                 waiting.extend(events.drain(..).take(kept));
             }
-            Name::Known(_) => {
-                self.tell(events, desk.recorder);
-                self.rename(desk.recorder);
-            }
             Name::Unasked => {}
         }
-        self.count(desk.recorder.registry().own());
+        // gRPC once is gRPC for good, and another protocol is told by a `Socket` record.
+        if self.counted != Some(Carries::Grpc) {
+            self.count(desk.recorder.registry().own());
+        }
     }
 
     /// The `Socket` record has come late, or is not waited for any more.
@@ -334,8 +339,8 @@ impl Connection {
     }
 
     fn tell(&mut self, events: &mut Vec<CallEvent>, recorder: &mut Recorder) {
-        for event in events.drain(..) {
-            let method = match event {
+        for event in events.iter() {
+            let method = match *event {
                 CallEvent::Started { method, .. }
                 | CallEvent::Bytes { method, .. }
                 | CallEvent::Ended(Ended { method, .. }) => method,
@@ -347,10 +352,11 @@ impl Connection {
                 CallEvent::Started { .. } => cells.started(recorder),
                 CallEvent::Bytes {
                     request, response, ..
-                } => cells.bytes(recorder, request, response),
-                CallEvent::Ended(ended) => tell_end(cells, &ended, recorder),
+                } => cells.bytes(recorder, *request, *response),
+                CallEvent::Ended(ended) => tell_end(cells, ended, recorder),
             }
         }
+        events.clear();
     }
 
     /// The cells of a method; `None`: calls of this side are not counted.
