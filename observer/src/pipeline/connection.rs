@@ -184,12 +184,29 @@ impl Connection {
     }
 
     /// Counts the events under the connection's name, or keeps them until it is known.
+    #[inline]
     pub(super) fn deliver(
         &mut self,
         events: &mut Vec<CallEvent>,
         cookie: u64,
         desk: &mut Desk<'_, impl Naming>,
     ) {
+        if matches!(self.name, Name::Known(_)) {
+            self.tell(events, desk.recorder);
+        } else {
+            self.wait_for_name(events, cookie, desk);
+        }
+        if self.renamed.is_some() {
+            self.rename(desk.recorder);
+        }
+        // gRPC once is gRPC for good, and another protocol is told by a `Socket` record.
+        if self.counted != Some(Carries::Grpc) {
+            self.count(desk.recorder.registry().own());
+        }
+    }
+
+    #[inline(never)]
+    fn wait_for_name(&mut self, events: &mut Vec<CallEvent>, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
         if matches!(self.name, Name::Unasked) {
             self.name = Name::Pending(Vec::new());
             if self.announced {
@@ -197,12 +214,7 @@ impl Connection {
             }
         }
         match &mut self.name {
-            Name::Known(_) => {
-                self.tell(events, desk.recorder);
-                if self.renamed.is_some() {
-                    self.rename(desk.recorder);
-                }
-            }
+            Name::Known(_) => self.tell(events, desk.recorder),
             Name::Pending(waiting) => {
                 let room = MAX_WAITING.saturating_sub(waiting.len());
                 let room = room.min(MAX_WAITING_IN_ALL.saturating_sub(*desk.waiting));
@@ -212,10 +224,6 @@ impl Connection {
                 waiting.extend(events.drain(..).take(kept));
             }
             Name::Unasked => {}
-        }
-        // gRPC once is gRPC for good, and another protocol is told by a `Socket` record.
-        if self.counted != Some(Carries::Grpc) {
-            self.count(desk.recorder.registry().own());
         }
     }
 
@@ -360,18 +368,24 @@ impl Connection {
     }
 
     /// The cells of a method; `None`: calls of this side are not counted.
+    #[inline]
     fn cells(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<&mut MethodCells> {
         let index = method.index();
         if self.cells.methods.get(index).is_none_or(Option::is_none) {
-            let made = self.make(method, recorder)?;
-            if self.cells.methods.len() <= index {
-                self.cells.methods.resize(index + 1, None);
-            }
-            if let Some(place) = self.cells.methods.get_mut(index) {
-                *place = Some(made);
-            }
+            self.make_cells(method, recorder)?;
         }
         self.cells.methods.get_mut(index)?.as_mut()
+    }
+
+    #[cold]
+    fn make_cells(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<()> {
+        let made = self.make(method, recorder)?;
+        let index = method.index();
+        if self.cells.methods.len() <= index {
+            self.cells.methods.resize(index + 1, None);
+        }
+        *self.cells.methods.get_mut(index)? = Some(made);
+        Some(())
     }
 
     fn make(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<MethodCells> {
