@@ -229,23 +229,23 @@ impl Session {
     /// Out of line, so that the way above stays short.
     #[inline(never)]
     fn decode_piece(&mut self, direction: Direction, piece: &Piece<'_>, events: &mut Vec<CallEvent>) {
+        let mut outcome = self.read_or_lose(direction, piece);
         // What does not continue the old may begin something new.
-        for is_new in [false, true] {
-            match self.read(direction, piece) {
-                Ok(read) => {
-                    self.on_read(direction, read, piece.time, events);
-                    return;
-                }
-                Err(_) if is_new => {}
-                Err(broken) => {
-                    self.losses.broken_frames += 1;
-                    self.lose(direction);
-                    if broken == Broken::FrameSize {
-                        return;
-                    }
-                }
-            }
+        if matches!(outcome, Err(Broken::Piece | Broken::Interleaved)) {
+            outcome = self.read_or_lose(direction, piece);
         }
+        if let Ok(read) = outcome {
+            self.on_read(direction, read, piece.time, events);
+        }
+    }
+
+    fn read_or_lose(&mut self, direction: Direction, piece: &Piece<'_>) -> Result<Read, Broken> {
+        let read = self.read(direction, piece);
+        if read.is_err() {
+            self.losses.broken_frames += 1;
+            self.lose(direction);
+        }
+        read
     }
 
     fn read(&mut self, direction: Direction, piece: &Piece<'_>) -> Result<Read, Broken> {
