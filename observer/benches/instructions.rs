@@ -28,6 +28,10 @@ impl Naming for Named {
         Vec::new()
     }
 
+    fn nobody(&mut self, _: &Socket) -> Attributed {
+        self.0.clone()
+    }
+
     fn missed(&self) -> u64 {
         0
     }

@@ -87,7 +87,7 @@ pub enum Resolution {
 pub struct Counts {
     pub cached: u64,
     pub asked: u64,
-    /// Answered "unknown" because too many questions were open.
+    /// Answered "unknown" because too many questions were open or too many calls waited for answers.
     pub refused: u64,
     /// Answers in which nothing was known.
     pub missed: u64,
@@ -182,16 +182,21 @@ impl Attribution {
             asked: now,
         };
         if self.pending.len() >= MAX_PENDING || self.questions.try_send(question).is_err() {
-            self.counts.refused += 1;
-            let peer = if accepted { "".into() } else { address(socket) };
-            return Resolution::Known(Attributed {
-                identity: Arc::clone(&self.unknown),
-                peer,
-            });
+            return Resolution::Known(self.refuse(socket));
         }
         self.counts.asked += 1;
         self.pending.insert(connection);
         Resolution::Pending
+    }
+
+    /// The answer where there is no room for the question.
+    pub fn refuse(&mut self, socket: &Socket) -> Attributed {
+        self.counts.refused += 1;
+        let accepted = Role::from_raw(socket.role) == Role::Passive;
+        Attributed {
+            identity: Arc::clone(&self.unknown),
+            peer: if accepted { "".into() } else { address(socket) },
+        }
     }
 
     /// Connections that were pending and no longer are. To be asked for in every turn of the pipeline's loop.

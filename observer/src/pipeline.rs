@@ -6,6 +6,7 @@
 mod connection;
 pub mod drive;
 pub mod loss;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub trait Naming {
     fn resolve(&mut self, connection: u64, socket: &Socket, now: Instant) -> Resolution;
     /// Connections that were pending and no longer are.
     fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)>;
+    /// The name for a connection that cannot wait for its own, which may still come.
+    fn nobody(&mut self, socket: &Socket) -> Attributed;
     /// Connections that could not be named so far.
     fn missed(&self) -> u64;
 }
@@ -36,6 +39,10 @@ impl Naming for Attribution {
 
     fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)> {
         Self::answers(self, now)
+    }
+
+    fn nobody(&mut self, socket: &Socket) -> Attributed {
+        Self::refuse(self, socket)
     }
 
     fn missed(&self) -> u64 {
@@ -85,7 +92,7 @@ pub struct Pipeline<N> {
     now: Now,
     instant: Instant,
     swept: u64,
-    /// Events that wait for names, of all connections.
+    /// Methods that wait for names, of all connections.
     waiting: usize,
     /// Connections that ended since the last sweep, and those before it. Another CPU may have been about to tell
     /// something when a socket was closed: that is no new connection.

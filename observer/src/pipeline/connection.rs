@@ -5,18 +5,13 @@ use std::time::Instant;
 
 use observer_ebpf::record::{Close, Kind, Protocol, Record, Role, Socket};
 
+use super::waiting::Waiting;
 use super::{Naming, carries, loss};
 use crate::attribution::{Attributed, Resolution, Source};
 use crate::metrics::own::{Carries, DaemonLoss, Lost};
 use crate::metrics::{End, Method, MethodCells, Own, Recorder, ServiceCells, ServiceLabels};
 use crate::rpc::Ended;
 use crate::session::{CallEvent, MethodIndex, Session, Side};
-
-/// Events of one connection that wait for its name. A name takes some milliseconds; at 10,000 calls a second that
-/// is a hundred events.
-const MAX_WAITING: usize = 4096;
-/// Of all connections together: 12 MiB. Without it, a flood of new connections would have room for each one's share.
-const MAX_WAITING_IN_ALL: usize = 1 << 18;
 
 /// How long a connection whose `Socket` record was lost is not named: the kernel tells it again with the next packet.
 const ANNOUNCING: u64 = 2_000_000_000;
@@ -49,7 +44,7 @@ pub(super) struct Desk<'a, N> {
     pub(super) naming: &'a mut N,
     pub(super) now: Instant,
     pub(super) recorder: &'a mut Recorder,
-    /// Events that wait for the names of all connections.
+    /// Methods that wait for the names of all connections.
     pub(super) waiting: &'a mut usize,
 }
 
@@ -58,7 +53,7 @@ enum Name {
     /// No call yet, so nobody has asked.
     Unasked,
     /// Asked for, or not to be asked for before the `Socket` record that may still come.
-    Pending(Vec<CallEvent>),
+    Pending(Waiting),
     Known(Attributed),
 }
 
@@ -191,19 +186,20 @@ impl Connection {
         desk: &mut Desk<'_, impl Naming>,
     ) {
         if matches!(self.name, Name::Unasked) {
-            self.name = Name::Pending(Vec::new());
+            self.name = Name::Pending(Waiting::default());
             if self.announced {
                 self.ask(cookie, desk);
             }
         }
         match &mut self.name {
             Name::Pending(waiting) => {
-                let room = MAX_WAITING.saturating_sub(waiting.len());
-                let room = room.min(MAX_WAITING_IN_ALL.saturating_sub(*desk.waiting));
-                let kept = room.min(events.len());
-                refuse(events.len() - kept, desk.recorder);
-                *desk.waiting += kept;
-                waiting.extend(events.drain(..).take(kept));
+                let counted = |event: &&CallEvent| waiting.count(event, desk.recorder, desk.waiting);
+                let kept = events.iter().take_while(counted).count();
+                if kept < events.len() {
+                    events.drain(..kept);
+                    self.wait_no_longer(events, desk);
+                }
+                events.clear();
             }
             Name::Known(_) => {
                 self.tell(events, desk.recorder);
@@ -212,6 +208,14 @@ impl Connection {
             Name::Unasked => {}
         }
         self.count(desk.recorder.registry().own());
+    }
+
+    /// There is no room to wait. Calls that nobody can be named for are counted as such; to leave some out would
+    /// part beginnings from ends.
+    fn wait_no_longer(&mut self, events: &mut Vec<CallEvent>, desk: &mut Desk<'_, impl Naming>) {
+        let nobody = desk.naming.nobody(&self.socket());
+        self.named(nobody, desk.recorder, desk.waiting);
+        self.tell(events, desk.recorder);
     }
 
     /// The `Socket` record has come late, or is not waited for any more.
@@ -269,9 +273,12 @@ impl Connection {
             return;
         }
         let before = std::mem::replace(&mut self.name, Name::Known(attributed));
-        if let Name::Pending(mut waiting) = before {
-            *total = total.saturating_sub(waiting.len());
-            self.tell(&mut waiting, recorder);
+        if let Name::Pending(waiting) = before {
+            for (method, backlog) in waiting.take(total) {
+                if let Some(cells) = self.cells(method, recorder) {
+                    cells.absorb(recorder, &backlog);
+                }
+            }
         }
     }
 
@@ -285,9 +292,14 @@ impl Connection {
     /// The connection is gone for good.
     pub(super) fn leave(mut self, recorder: &mut Recorder, total: &mut usize) {
         self.tell_losses(recorder.registry().own());
-        if let Name::Pending(waiting) = &self.name {
-            *total = total.saturating_sub(waiting.len());
-            refuse(waiting.len(), recorder);
+        if let Name::Pending(waiting) = std::mem::replace(&mut self.name, Name::Unasked) {
+            let calls = waiting
+                .take(total)
+                .iter()
+                .map(|(_, backlog)| backlog.calls())
+                .sum();
+            let own = recorder.registry().own();
+            own.lost(Lost::Daemon(DaemonLoss::UnnamedCall)).add(calls);
         }
         if let Some(mut service) = self.cells.service.take() {
             service.connection_closed(recorder);
@@ -299,6 +311,14 @@ impl Connection {
 
     fn ask(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
         self.asked = true;
+        let socket = self.socket();
+        if let Resolution::Known(attributed) = desk.naming.resolve(cookie, &socket, desk.now) {
+            self.named(attributed, desk.recorder, desk.waiting);
+        }
+    }
+
+    /// What is known of the socket.
+    fn socket(&self) -> Socket {
         let mut socket = self.socket;
         if let Some(side) = self.side() {
             // What the traffic shows is worth more than what the kernel saw, which may be nothing.
@@ -307,9 +327,7 @@ impl Connection {
                 Side::Client => Role::Active,
             } as u8;
         }
-        if let Resolution::Known(attributed) = desk.naming.resolve(cookie, &socket, desk.now) {
-            self.named(attributed, desk.recorder, desk.waiting);
-        }
+        socket
     }
 
     fn side(&self) -> Option<Side> {
@@ -335,12 +353,7 @@ impl Connection {
 
     fn tell(&mut self, events: &mut Vec<CallEvent>, recorder: &mut Recorder) {
         for event in events.drain(..) {
-            let method = match event {
-                CallEvent::Started { method, .. }
-                | CallEvent::Bytes { method, .. }
-                | CallEvent::Ended(Ended { method, .. }) => method,
-            };
-            let Some(cells) = self.cells(method, recorder) else {
+            let Some(cells) = self.cells(event.method(), recorder) else {
                 continue;
             };
             match event {
@@ -400,17 +413,14 @@ impl Connection {
     }
 }
 
-/// Events for which there is no room.
-fn refuse(events: usize, recorder: &Recorder) {
-    if events > 0 {
-        let own = recorder.registry().own();
-        own.lost(Lost::Daemon(DaemonLoss::UnnamedCall)).add(events as u64);
-    }
-}
-
 fn tell_end(cells: &mut MethodCells, ended: &Ended, recorder: &mut Recorder) {
     cells.bytes(recorder, ended.request_bytes, ended.response_bytes);
-    let end = End {
+    cells.ended(recorder, end_of(ended));
+}
+
+/// As the metrics see it.
+pub(super) fn end_of(ended: &Ended) -> End {
+    End {
         status: ended.status,
         // A call whose end was not seen has no duration either.
         duration_nanoseconds: ended
@@ -418,6 +428,5 @@ fn tell_end(cells: &mut MethodCells, ended: &Ended, recorder: &mut Recorder) {
             .filter(|_| ended.status != crate::rpc::Status::Unobserved)
             .map(|started| ended.ended.saturating_sub(started)),
         was_started: ended.started.is_some(),
-    };
-    cells.ended(recorder, end);
+    }
 }
