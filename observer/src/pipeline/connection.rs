@@ -256,10 +256,16 @@ impl Connection {
             return;
         }
         if let Some(attributed) = self.renamed.take() {
+            let Some(mut before) = std::mem::take(&mut self.cells).service else {
+                self.name = Name::Known(attributed);
+                return;
+            };
+            before.connection_closed(recorder);
+            // It stays open, whether there will be another call or not.
+            let mut service = recorder.service(&labels(&attributed));
+            service.connection_opened(recorder);
+            self.cells.service = Some(service);
             self.name = Name::Known(attributed);
-            if let Some(mut service) = std::mem::take(&mut self.cells).service {
-                service.connection_closed(recorder);
-            }
         }
     }
 
@@ -393,13 +399,7 @@ impl Connection {
             },
             Side::Client => return None,
         };
-        let identity = &attributed.identity;
-        let labels = ServiceLabels {
-            service: &identity.service,
-            namespace: &identity.namespace,
-            pod: &identity.pod,
-        };
-        let service = recorder.service(&labels);
+        let service = recorder.service(&labels(attributed));
         let path = match method {
             MethodIndex::UNKNOWN => Method::Unknown,
             MethodIndex::OTHER => Method::Other,
@@ -410,6 +410,15 @@ impl Connection {
             self.cells.service.insert(service).connection_opened(recorder);
         }
         Some(cells)
+    }
+}
+
+fn labels(attributed: &Attributed) -> ServiceLabels<'_> {
+    let identity = &attributed.identity;
+    ServiceLabels {
+        service: &identity.service,
+        namespace: &identity.namespace,
+        pod: &identity.pod,
     }
 }
 

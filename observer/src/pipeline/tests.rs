@@ -244,6 +244,7 @@ fn named_by_the_uid_until_pods_are_known() {
     bench.expect(r#"marty_grpc_requests_total{service="uid",method="/p.S/M",status="OK"} 1"#);
     bench.expect(r#"marty_grpc_requests_in_flight{service="uid",method="/p.S/M"} 0"#);
     bench.expect(r#"marty_grpc_active_connections{service="uid"} 0"#);
+    bench.expect(r#"marty_grpc_active_connections{service="svc"} 1"#);
     bench.stream = 3;
     bench.call(7, "0");
     bench.expect(r#"marty_grpc_requests_total{service="svc",method="/p.S/M",status="OK"} 1"#);
