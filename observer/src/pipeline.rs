@@ -26,6 +26,10 @@ pub trait Naming {
     fn resolve(&mut self, connection: u64, socket: &Socket, now: Instant) -> Resolution;
     /// Connections that were pending and no longer are.
     fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)>;
+    /// A better name than the UID of a pod, if there is one by now; or, worth waiting for, than none.
+    fn renew(&mut self, connection: u64, socket: &Socket, now: Instant, patient: bool) -> Resolution;
+    /// Changes whenever there may be better names.
+    fn version(&self) -> u64;
     /// The name for a connection that cannot wait for its own, which may still come.
     fn nobody(&mut self, socket: &Socket) -> Attributed;
     /// Connections that could not be named so far.
@@ -39,6 +43,14 @@ impl Naming for Attribution {
 
     fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)> {
         Self::answers(self, now)
+    }
+
+    fn renew(&mut self, connection: u64, socket: &Socket, now: Instant, patient: bool) -> Resolution {
+        Self::renew(self, connection, socket, now, patient)
+    }
+
+    fn version(&self) -> u64 {
+        Self::version(self)
     }
 
     fn nobody(&mut self, socket: &Socket) -> Attributed {
@@ -77,6 +89,10 @@ impl Default for Settings {
 const EVICTED_SHARE: usize = 64;
 /// Connections that ended within a second or two; more than so many are not known to have ended.
 const MAX_ENDED: usize = 1 << 16;
+
+/// Connections of one sweep for which a better name is asked; some 10 µs of the attribution thread each. The others
+/// come next.
+const MAX_RENEWALS: usize = 512;
 
 /// What is looked after for all connections takes a pass over them; once in so many nanoseconds.
 const SWEEP: u64 = 1_000_000_000;
@@ -187,7 +203,7 @@ impl<N: Naming> Pipeline<N> {
     }
 
     /// Asks again for the name of a connection that has a provisional one.
-    fn ask_again(&mut self, cookie: u64) {
+    fn ask_again(&mut self, cookie: u64, version: u64) {
         if let Some(connection) = self.connections.get_mut(&cookie) {
             let mut desk = Desk {
                 naming: &mut self.naming,
@@ -195,7 +211,7 @@ impl<N: Naming> Pipeline<N> {
                 recorder: &mut self.recorder,
                 waiting: &mut self.waiting,
             };
-            connection.ask_again(cookie, &mut desk);
+            connection.ask_again(cookie, version, &mut desk);
         }
     }
 
@@ -318,6 +334,7 @@ impl<N: Naming> Pipeline<N> {
         let idle = u64::try_from(self.settings.call_idle.as_nanos()).unwrap_or(u64::MAX);
         let (mut over, mut unannounced, mut provisional) = (Vec::new(), Vec::new(), Vec::new());
         let mut calls = 0;
+        let version = self.naming.version();
         for (&cookie, connection) in &mut self.connections {
             connection.expire(self.now.monotonic, idle, &mut self.events);
             if !self.events.is_empty() {
@@ -337,7 +354,7 @@ impl<N: Naming> Pipeline<N> {
             if connection.is_unannounced(self.now.monotonic) {
                 unannounced.push(cookie);
             }
-            if connection.is_provisional() {
+            if provisional.len() < MAX_RENEWALS && connection.is_provisional(version) {
                 provisional.push(cookie);
             }
         }
@@ -345,7 +362,7 @@ impl<N: Naming> Pipeline<N> {
             self.announce(cookie);
         }
         for cookie in provisional {
-            self.ask_again(cookie);
+            self.ask_again(cookie, version);
         }
         for cookie in over {
             self.remove(cookie);

@@ -31,12 +31,22 @@ pub(super) struct Connection {
     counted: Option<Carries>,
     /// Whether its `Socket` record has come.
     announced: bool,
-    /// Whether its name has been asked for.
-    asked: bool,
+    asked: Asked,
+    /// Of the names, when a better one was asked for last.
+    version: u64,
     /// Times of its first and last record.
     born: u64,
     seen: u64,
     over: bool,
+}
+
+/// Whether its name has been asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Never,
+    Once,
+    /// There was no room for the question, or to wait for the answer.
+    InVain,
 }
 
 /// Where connections get their names and calls their cells.
@@ -75,7 +85,8 @@ impl Connection {
             cells: Cells::default(),
             counted: None,
             announced: true,
-            asked: false,
+            asked: Asked::Never,
+            version: 0,
             born: 0,
             seen: 0,
             over: false,
@@ -214,20 +225,21 @@ impl Connection {
     /// part beginnings from ends.
     fn wait_no_longer(&mut self, events: &mut Vec<CallEvent>, desk: &mut Desk<'_, impl Naming>) {
         let nobody = desk.naming.nobody(&self.socket());
+        self.asked = Asked::InVain;
         self.named(nobody, desk.recorder, desk.waiting);
         self.tell(events, desk.recorder);
     }
 
     /// The `Socket` record has come late, or is not waited for any more.
     pub(super) fn announce(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        if !self.asked && matches!(self.name, Name::Pending(_)) {
+        if self.asked == Asked::Never && matches!(self.name, Name::Pending(_)) {
             self.ask(cookie, desk);
         }
     }
 
     /// Whether it has waited for its `Socket` record for so long that none will come.
     pub(super) const fn is_unannounced(&self, now: u64) -> bool {
-        !self.announced && !self.asked && now.saturating_sub(self.born) >= ANNOUNCING
+        !self.announced && matches!(self.asked, Asked::Never) && now.saturating_sub(self.born) >= ANNOUNCING
     }
 
     /// Whether it may have ended before it was taken on.
@@ -238,16 +250,26 @@ impl Connection {
             && !self.waits_for_name()
     }
 
-    /// Whether its name is only the UID of a pod that no list had yet: the API server was away when it was asked
-    /// for. A connection may last for days.
-    pub(super) fn is_provisional(&self) -> bool {
-        let provisional = |name: &Attributed| name.identity.source == Source::PodUid;
-        self.renamed.is_none() && matches!(&self.name, Name::Known(name) if provisional(name))
+    /// Whether there may be a better name: it was nobody's for want of room, or is only the UID of a pod that no list
+    /// had yet, because the API server was away when it was asked for. A connection may last for days.
+    pub(super) fn is_provisional(&self, version: u64) -> bool {
+        let by_uid = |name: &Attributed| name.identity.source == Source::PodUid;
+        let unlisted = self.version != version && matches!(&self.name, Name::Known(name) if by_uid(name));
+        self.renamed.is_none() && (unlisted || self.asked == Asked::InVain && self.announced)
     }
 
     /// Asks once more; the answer is from memory or comes to [`Self::named`].
-    pub(super) fn ask_again(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        self.ask(cookie, desk);
+    pub(super) fn ask_again(&mut self, cookie: u64, version: u64, desk: &mut Desk<'_, impl Naming>) {
+        self.version = version;
+        let refused = self.asked == Asked::InVain;
+        match desk.naming.renew(cookie, &self.socket(), desk.now, refused) {
+            Resolution::Known(attributed) => {
+                self.asked = Asked::Once;
+                self.named(attributed, desk.recorder, desk.waiting);
+            }
+            Resolution::Pending => self.asked = Asked::Once,
+            Resolution::Refused(_) => {}
+        }
     }
 
     /// Takes on the better name. Calls are counted under one name from beginning to end, so not while one is open.
@@ -272,7 +294,8 @@ impl Connection {
     /// The answer to what `ask` asked.
     pub(super) fn named(&mut self, attributed: Attributed, recorder: &mut Recorder, total: &mut usize) {
         if let Name::Known(before) = &self.name {
-            if *before != attributed {
+            // A name is not taken away because there is none now: the process may have ended.
+            if *before != attributed && attributed.identity.source != Source::Unknown {
                 self.renamed = Some(attributed);
                 self.rename(recorder);
             }
@@ -316,10 +339,15 @@ impl Connection {
     }
 
     fn ask(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        self.asked = true;
+        self.asked = Asked::Once;
         let socket = self.socket();
-        if let Resolution::Known(attributed) = desk.naming.resolve(cookie, &socket, desk.now) {
-            self.named(attributed, desk.recorder, desk.waiting);
+        match desk.naming.resolve(cookie, &socket, desk.now) {
+            Resolution::Known(attributed) => self.named(attributed, desk.recorder, desk.waiting),
+            Resolution::Pending => {}
+            Resolution::Refused(nobody) => {
+                self.asked = Asked::InVain;
+                self.named(nobody, desk.recorder, desk.waiting);
+            }
         }
     }
 
