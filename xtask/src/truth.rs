@@ -11,6 +11,8 @@ use crate::{privilege, process};
 
 /// In the target directory, as cargo builds it.
 const PROGRAM: &str = "debug/truth";
+/// Tells the program whose child it is, so that it can ask the kernel to be killed with it.
+const PARENT: &str = "OBSERVER_XTASK";
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let daemon = build::build(workspace, Programs::Release)?;
@@ -41,7 +43,7 @@ pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String]) -> Result<bo
     let program = workspace.target.join(PROGRAM);
     let mut truth = privilege::as_root(&program, "for kernel programs, cgroups and namespaces")?;
     if privilege::is_root() {
-        truth.env(DAEMON, daemon);
+        truth.env(DAEMON, daemon).env(PARENT, std::process::id().to_string());
     } else {
         // Sudo hands over no variables unless they are named.
         truth = process::command(process::which("sudo").context("there was a sudo a moment ago")?);
