@@ -144,10 +144,8 @@ impl Run {
 
     fn write_page(&self, table: &Table, begun: Instant) -> Result<()> {
         let about = About {
-            date: today(),
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?
-                .trim()
-                .to_owned(),
+            date: page::today(),
+            kernel: page::kernel()?,
             seed: self.options.seed,
             took: begun.elapsed(),
             situations: self.options.situations.len(),
@@ -155,6 +153,10 @@ impl Run {
             missing: self.missing.clone(),
         };
         Ok(std::fs::write(page::path(), page::page(table, &about))?)
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.options.seed
     }
 
     fn servers(&self) -> Vec<Language> {
@@ -257,7 +259,7 @@ impl Run {
     }
 
     /// One pair of programs, another one each time.
-    pub fn turn(&mut self, situation: &'static Situation, number: usize) -> Result<Cell> {
+    pub fn turn(&mut self, situation: &Situation, number: usize) -> Result<Cell> {
         let (servers, clients) = (self.servers(), self.clients());
         let pick = |list: &[Language], number: usize| list.get(number % list.len()).copied();
         let pair = pick(&servers, number).zip(pick(&clients, number / servers.len() + number));
@@ -292,7 +294,7 @@ impl Run {
 
     fn pair(
         &mut self,
-        situation: &'static Situation,
+        situation: &Situation,
         (server, client): (Language, Language),
         watch: &mut Watch,
         road: Option<&Pair>,
@@ -392,14 +394,4 @@ fn road(situation: &Situation) -> Result<Option<Pair>, Error> {
         pair.disturb(faults)?;
     }
     Ok(Some(pair))
-}
-
-fn today() -> String {
-    let date = std::process::Command::new("date")
-        .args(["-u", "+%Y-%m-%d"])
-        .output();
-    date.map_or_else(
-        |_| "an unknown day".to_owned(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
 }
