@@ -43,7 +43,9 @@ pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String]) -> Result<bo
     let program = workspace.target.join(PROGRAM);
     let mut truth = privilege::as_root(&program, "for kernel programs, cgroups and namespaces")?;
     if privilege::is_root() {
-        truth.env(DAEMON, daemon).env(PARENT, std::process::id().to_string());
+        truth
+            .env(DAEMON, daemon)
+            .env(PARENT, std::process::id().to_string());
     } else {
         // Sudo hands over no variables unless they are named.
         truth = process::command(process::which("sudo").context("there was a sudo a moment ago")?);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::counts::{Counts, Ends};
 use super::settled;
@@ -73,6 +73,10 @@ impl Cell {
 pub fn play(stage: &mut Stage<'_>) -> Result<Cell> {
     let before = stage.watch.counts()?;
     let round = (stage.situation.act)(stage)?;
+    ensure!(
+        round.server.values().sum::<u64>() > 0,
+        "the programs made no call: nothing was tested"
+    );
     let is_perfect = |counts: &Counts| {
         let cell = judged(stage, &round, counts);
         let verdicts = [&cell.server, &cell.client];

@@ -108,10 +108,7 @@ fn situations() -> Vec<Situation> {
 /// From the end of the warming to the highest point after it; `None`: it was too short to tell.
 fn growth(marks: &[Mark]) -> Option<f64> {
     let (warm, later) = marks.get(WARMING - 1..)?.split_first()?;
-    let highest = later
-        .iter()
-        .map(|mark| mark.resident)
-        .max_by(f64::total_cmp)?;
+    let highest = later.iter().map(|mark| mark.resident).max_by(f64::total_cmp)?;
     Some(highest - warm.resident)
 }
 
