@@ -145,13 +145,15 @@ class Call {
     }
 
     void end() {
+        bool is_sent = false;
+        // The library has answered a call that was given up, and would do it again.
         if (!is_over_) {
             for (const auto& [name, value] : wire::metadata(command_.response_trailers, "")) {
                 context_.AddTrailingMetadata(name, value);
             }
+            stream_.Finish(grpc::Status(static_cast<grpc::StatusCode>(command_.status), command_.message), this);
+            is_sent = done();
         }
-        stream_.Finish(grpc::Status(static_cast<grpc::StatusCode>(command_.status), command_.message), this);
-        const bool is_sent = done();
         const bool is_late = context_.deadline() <= std::chrono::system_clock::now();
         const char* given_up = is_late ? "DEADLINE_EXCEEDED" : "CANCELLED";
         tally_.ended(context_.method(), is_sent ? wire::statuses[command_.status] : given_up, Clock::now() - begun_);
