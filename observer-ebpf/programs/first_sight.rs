@@ -6,8 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_
 use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{Direction, Role};
 
-use crate::hold;
-use crate::hold::handshake_name;
+use crate::handshake;
 use crate::maps::{CONNECTIONS, Next, count};
 use crate::segment::{SYN, Segment, load, words};
 use crate::stream::go_on;
@@ -34,7 +33,7 @@ pub fn first_sight(skb: *mut __sk_buff, sk: *mut bpf_sock, direction: Direction)
             // SAFETY: the clock has no preconditions.
             let segment = segment.at(unsafe { bpf_ktime_get_ns() });
             if let Some(name) = name_of(skb, &segment) {
-                hold::store_handshake(name, &segment);
+                handshake::store(name, &segment);
             }
         }
         return;
@@ -71,9 +70,9 @@ fn name_of(skb: *mut __sk_buff, segment: &Segment) -> Option<u64> {
     if version >> 4 == 4 {
         let [remote, local] = words::<2>(skb, 12)?;
         let mapped = |address| [0, 0, 0xffff_u32.to_be(), address];
-        return Some(handshake_name(mapped(local), mapped(remote), ports));
+        return Some(handshake::name(mapped(local), mapped(remote), ports));
     }
     let [a, b, c, d] = words::<4>(skb, 8)?;
     let [e, f, g, h] = words::<4>(skb, 24)?;
-    Some(handshake_name([e, f, g, h], [a, b, c, d], ports))
+    Some(handshake::name([e, f, g, h], [a, b, c, d], ports))
 }

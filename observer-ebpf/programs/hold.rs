@@ -13,13 +13,15 @@ use observer_ebpf::record::{Close, Direction};
 use observer_ebpf::walker::{Walk, phase};
 
 use crate::claim::{lose_answer, release};
-use crate::emit::{Emitter, HeldSegment, bounded};
-use crate::maps::{BLANK, HANDSHAKES, HELD, Next, count, half, locked};
+use crate::emit::Emitter;
+use crate::maps::{BLANK, HELD, Next, half, locked};
 use crate::segment::{FIN, Segment};
-use crate::stream::{Went, forget, go_on, pass, walk};
+use crate::source::{HeldSegment, bounded};
+use crate::stream::go_on;
+use crate::walk::{Went, forget, pass, walk};
 
 /// Parts of one segment: 64 KiB, the most that GRO and GSO make (but for BIG TCP, which counts as a loss).
-const MAX_PARTS: u32 = 65_536_u32.div_ceil(HELD_BYTES as u32);
+pub const MAX_PARTS: u32 = 65_536_u32.div_ceil(HELD_BYTES as u32);
 
 /// Also the bits of a slot number.
 const LAST_SLOT: u32 = MAX_HELD_SLOTS - 1;
@@ -158,7 +160,7 @@ fn store_part(key: HeldKey, segment: &Segment, part: u32, parts: u32) -> bool {
 
 /// Copies one part of the segment into `held`.
 #[inline(always)]
-fn fill(held: &mut Held, segment: &Segment, part: u32, parts: u32) -> bool {
+pub fn fill(held: &mut Held, segment: &Segment, part: u32, parts: u32) -> bool {
     let at = part * HELD_BYTES as u32;
     let left = segment.length.saturating_sub(at);
     let length = if left > HELD_BYTES as u32 {
@@ -340,87 +342,5 @@ pub fn settle_start(walk: &mut Walk, start: u32) {
         }
         phase::SEARCH | phase::TRIAL if walk.next != start && !behind(walk.next, start) => walk.lose(start),
         _ => {}
-    }
-}
-
-/// Name of a connection that does not exist yet: a mix of its addresses and ports, as seen from the listening
-/// side. The first sequence number has to agree too before anything is made of it.
-#[inline(always)]
-pub fn handshake_name(local: [u32; 4], remote: [u32; 4], ports: u64) -> u64 {
-    let mut name = ports;
-    for word in [
-        local[0], local[1], local[2], local[3], remote[0], remote[1], remote[2], remote[3],
-    ] {
-        name = (name ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        name ^= name >> 29;
-    }
-    // Cookies count up from 1; the top bit keeps these apart from them.
-    name | 1 << 63
-}
-
-/// Keeps data that came with the end of a handshake, to be found by the connection when it exists.
-#[inline(always)]
-pub fn store_handshake(name: u64, segment: &Segment) {
-    let parts = segment.length.div_ceil(HELD_BYTES as u32);
-    if parts > MAX_PARTS {
-        count(Loss::HoldExceeded);
-        return;
-    }
-    let Some(blank) = BLANK.get_ptr(0) else {
-        return;
-    };
-    for part in 0..MAX_PARTS {
-        if part >= parts {
-            break;
-        }
-        let key = HeldKey::new(name, Direction::Ingress, part);
-        // SAFETY: as in `store_part`; entries of this map are filled once and copied by the connection's birth.
-        unsafe {
-            if HANDSHAKES.insert(key, &*blank, BPF_ANY as u64).is_err() {
-                count(Loss::NoMemory);
-                return;
-            }
-            let filled = match HANDSHAKES.get_ptr_mut(key) {
-                Some(held) => fill(&mut *held, segment, part, parts),
-                None => false,
-            };
-            if !filled {
-                count(Loss::NoMemory);
-                return;
-            }
-        }
-    }
-}
-
-/// Moves what `store_handshake` kept to the new connection's slots.
-#[inline(always)]
-pub fn adopt_handshake(connection: &mut Connection, name: u64, start: u32) {
-    let mut parts = 1;
-    for part in 0..MAX_PARTS {
-        if part >= parts {
-            break;
-        }
-        let key = HeldKey::new(name, Direction::Ingress, part);
-        let Some(held) = HANDSHAKES.get_ptr(key) else {
-            break;
-        };
-        // SAFETY: filled before the connection came to be.
-        let held = unsafe { &*held };
-        if part == 0 {
-            if held.start != start {
-                return;
-            }
-            parts = held.parts;
-        }
-        let key = HeldKey::new(connection.hold, Direction::Ingress, part);
-        let [ingress, _] = &mut connection.halves;
-        connection.adopted = 1;
-        if HELD.insert(key, held, BPF_ANY as u64).is_err() {
-            ingress.lose(Loss::NoMemory, held.start.wrapping_add(held.length));
-            break;
-        }
-        ingress.ready |= 1 << part;
-        ingress.taken |= 1 << part;
-        ingress.used = part + 1;
     }
 }

@@ -32,14 +32,20 @@ macro_rules! say {
     ($format:literal $(, $argument:expr)* $(,)?) => { $( let _ = &$argument; )* };
 }
 
+mod address;
+mod attempt;
 mod claim;
 mod emit;
 mod first_sight;
+mod handshake;
 mod hold;
 mod maps;
+mod ring;
 mod segment;
 mod socket;
+mod source;
 mod stream;
+mod walk;
 
 /// What a `cgroup_skb` program answers to let a packet go on.
 const PASS: i32 = 1;

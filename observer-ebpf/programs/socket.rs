@@ -14,7 +14,7 @@ use observer_ebpf::record::{Close, Role};
 use observer_ebpf::walker::{Walk, phase};
 
 use crate::emit::end;
-use crate::hold::{adopt_handshake, handshake_name};
+use crate::handshake;
 use crate::maps::{CONNECTIONS, OWNERS, count};
 
 const INET: u32 = 2;
@@ -109,7 +109,7 @@ fn begin(ops: *mut bpf_sock_ops, sk: *mut bpf_sock, role: Role) {
         egress.top = send;
     }
     if matches!(role, Role::Passive) {
-        adopt_handshake(connection, name_of(ops), receive);
+        handshake::adopt(connection, name_of(ops), receive);
     }
 }
 
@@ -124,7 +124,7 @@ fn gone(sk: *mut bpf_sock, close: Close) {
     }
 }
 
-/// The same name that `stream::name_of` gave to the data of this connection's handshake.
+/// The same name that `first_sight::name_of` gave to the data of this connection's handshake.
 #[inline(always)]
 fn name_of(ops: *mut bpf_sock_ops) -> u64 {
     // SAFETY: the context is valid for the whole run; the kernel rewrites these loads.
@@ -149,8 +149,8 @@ fn name_of(ops: *mut bpf_sock_ops) -> u64 {
             (&raw const (*ops).remote_ip6[3]).read_volatile(),
         ];
         if family == INET {
-            return handshake_name(mapped(local_ip4), mapped(remote_ip4), ports);
+            return handshake::name(mapped(local_ip4), mapped(remote_ip4), ports);
         }
-        handshake_name(local_ip6, remote_ip6, ports)
+        handshake::name(local_ip6, remote_ip6, ports)
     }
 }

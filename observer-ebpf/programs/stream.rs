@@ -8,19 +8,21 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_tail_call};
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
 use core::ptr::from_ref;
-use observer_ebpf::connection::{Connection, Half, announced};
+use observer_ebpf::connection::{Connection, announced};
 use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{Close, Direction, Protocol};
-use observer_ebpf::walker::{Shared, Walk, What, hide, phase, step_frames, step_outside};
+use observer_ebpf::walker::{Walk, hide, phase};
 
 use crate::PASS;
+use crate::attempt::{begin_anew, is_other_syn};
 use crate::claim::{claim, lose_answer, release, unclaim};
-use crate::emit::{Bytes, Emitter};
+use crate::emit::Emitter;
 use crate::first_sight::first_sight;
 use crate::hold;
 use crate::hold::{behind, settle_start};
 use crate::maps::{CONNECTIONS, EGRESS, INGRESS, Next, count, half, locked};
 use crate::segment::{FIN, RST, Refusal, SYN, Segment};
+use crate::walk::{Went, pass, walk};
 
 /// Frames walked in the first run and in each further one. 8 cover any single call; 33 runs (the kernel's limit of
 /// tail calls) of 40 cover the 64 KiB segment of 50-byte frames.
@@ -231,47 +233,6 @@ fn wait(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, 
     });
 }
 
-/// Forgets everything of the socket's last attempt to connect. A claim is held; a socket that connects has no other
-/// traffic.
-#[inline(always)]
-fn begin_anew(connection: *mut Connection) {
-    // SAFETY: storage lives as long as the run.
-    unsafe {
-        (*connection).shared = Shared::default();
-        (*connection).announced = announced::NO;
-    }
-    locked(connection, |halves| {
-        for half in halves {
-            half.walk.phase = phase::NEW;
-            half.finished = 0;
-        }
-    });
-}
-
-/// Whether a SYN begins another attempt to connect, and is not the present one's, sent again: the socket of a refused
-/// attempt may be used for the next. Data that came with the first SYN (TCP fast open) lies behind it.
-#[inline(always)]
-fn is_other_syn(walk: &Walk, start: u32) -> bool {
-    let read = walk.next.wrapping_sub(start);
-    read != 0 && (read > MAX_SYN_DATA || (walk.phase == phase::OPENING && walk.held == 0))
-}
-
-/// More than a SYN can carry.
-const MAX_SYN_DATA: u32 = 0xffff;
-
-/// How a run over some of a source ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Went {
-    /// Everything is walked.
-    Done,
-    /// There are more frames, or what is no frame.
-    Frames,
-    Outside,
-    /// The connection has to be told of first.
-    Unannounced,
-}
-
 /// Ends the segment, or goes on with it in the program that is right for it.
 #[inline(always)]
 fn carry_on(
@@ -318,71 +279,6 @@ fn finish(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
         Emitter::new(skb, connection, direction).closed(&mut half.walk, segment.time, Close::Fin);
     }
     release(skb, connection, direction, direction, 0);
-}
-
-/// Steps through the frames of the source, `MOST` at most. The claim is held.
-#[inline(always)]
-pub fn walk<B: Bytes, const MOST: u32>(
-    half: &mut Half,
-    shared: &mut Shared,
-    source: &B,
-    emitter: &Emitter,
-) -> Went {
-    for _ in 0..MOST {
-        if !half.walk.in_frames() {
-            return Went::Outside;
-        }
-        if emitter.announced() == announced::NO {
-            return Went::Unannounced;
-        }
-        half.tell = step_frames(&mut half.walk, shared, emitter.direction, source);
-        forget();
-        match half.tell.what {
-            What::Done => return Went::Done,
-            What::Nothing => {}
-            What::Protocol => emitter.set_announced(announced::NO),
-            _ => emitter.tell(half, shared, source),
-        }
-        forget();
-    }
-    Went::Frames
-}
-
-/// Steps through what is no frame, `MOST` at most. The claim is held.
-#[inline(always)]
-pub fn pass<B: Bytes, const MOST: u32>(
-    half: &mut Half,
-    shared: &mut Shared,
-    source: &B,
-    emitter: &Emitter,
-) -> Went {
-    for _ in 0..MOST {
-        if half.walk.in_frames() {
-            return Went::Frames;
-        }
-        half.tell = step_outside(&mut half.walk, shared, emitter.direction, source);
-        forget();
-        match half.tell.what {
-            What::Done => return Went::Done,
-            What::Protocol => {
-                emitter.set_announced(announced::NO);
-                return Went::Unannounced;
-            }
-            What::Gap => emitter.gap(&mut half.walk, source.time(), Loss::ImplausibleFrame),
-            What::Reopen => emitter.reopen_other(),
-            _ => {}
-        }
-        forget();
-    }
-    Went::Outside
-}
-
-/// What a step knew must be forgotten: otherwise the compiler threads the ways through several steps into one
-/// another, and the verifier has to follow each of their combinations.
-#[inline(always)]
-pub fn forget() {
-    // SAFETY: no instruction at all.
-    unsafe { core::arch::asm!("") };
 }
 
 /// Goes on with the frames of a segment that `entry` could not finish. The claim is held.

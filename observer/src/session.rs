@@ -228,18 +228,23 @@ impl Session {
             time: record.time,
             payload,
         };
-        let mut outcome = self.read(direction, &piece);
+        let mut outcome = self.read_or_lose(direction, &piece);
         // What does not continue the old may begin something new.
-        if let Err(broken) = outcome {
-            self.losses.broken_frames += 1;
-            self.lose(direction);
-            if broken != Broken::FrameSize {
-                outcome = self.read(direction, &piece);
-            }
+        if matches!(outcome, Err(Broken::Piece | Broken::Interleaved)) {
+            outcome = self.read_or_lose(direction, &piece);
         }
         if let Ok(read) = outcome {
             self.on_read(direction, read, record.time, events);
         }
+    }
+
+    fn read_or_lose(&mut self, direction: Direction, piece: &Piece<'_>) -> Result<Read, Broken> {
+        let read = self.read(direction, piece);
+        if read.is_err() {
+            self.losses.broken_frames += 1;
+            self.lose(direction);
+        }
+        read
     }
 
     fn read(&mut self, direction: Direction, piece: &Piece<'_>) -> Result<Read, Broken> {

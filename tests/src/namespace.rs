@@ -4,17 +4,29 @@
 //! nftables does both. Kernels without netem, as in some virtual machines, have it. Late packets take a detour through a slow
 //! second veth pair inside the receiving namespace, which gives them back to the same address.
 
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::capture::place::spawn;
 use crate::prerequisite::{self, Error, apt, get};
 use crate::process::Place;
+use crate::wait;
 
 /// Addresses of the two ends. Only these namespaces know them, so every pair can have the same.
 pub const CLIENT: [&str; 2] = ["10.99.0.1", "fd99::1"];
 pub const SERVER: [&str; 2] = ["10.99.0.2", "fd99::2"];
+
+/// For the two ends of a link to see each other.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+/// Shorter than the second after which a kernel asks again for an address or an answer.
+const KNOCK: Duration = Duration::from_millis(200);
+/// Nobody listens in a namespace that is new; 9 discards, where there is somebody.
+const UNUSED_PORT: u16 = 9;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -78,7 +90,24 @@ impl Pair {
             Self::at(namespace, &["link", "set", "lo", "up"])?;
             Self::at(namespace, &["link", "set", "veth0", "up"])?;
         }
+        pair.wait_until_joined()?;
         Ok(pair)
+    }
+
+    /// The kernel hears of a link's other end up to a second late, and refuses until then what comes for the IPv6
+    /// address there: no route. So somebody knocks until nobody is at home, which the server's kernel says.
+    fn wait_until_joined(&self) -> Result<(), Error> {
+        let knocking = spawn(&self.client(), || {
+            SERVER.into_iter().try_for_each(|address| {
+                let at = SocketAddr::new(address.parse()?, UNUSED_PORT);
+                wait::until(MAX_WAIT, || match TcpStream::connect_timeout(&at, KNOCK) {
+                    Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+                    other => Err(format!("{at}: {other:?}")),
+                })
+            })
+        });
+        let joined = knocking.join().expect("the thread that knocks has panicked");
+        joined.map_err(|error| Error::Broken(error.to_string()))
     }
 
     /// Where a client runs.
@@ -207,7 +236,27 @@ fn packets(rules: &str, verdict: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+    use crate::prerequisite::or_skip;
+
+    /// One after the other, as fast as they can be made.
+    #[test]
+    fn a_new_pair_takes_connections() {
+        for _ in 0..5 {
+            let Some(pair) = or_skip("a_new_pair_takes_connections", Pair::new()) else {
+                return;
+            };
+            for address in SERVER {
+                let listener = spawn(&pair.server(), move || TcpListener::bind((address, 0)).unwrap());
+                let listener = listener.join().unwrap();
+                let at = listener.local_addr().unwrap();
+                let client = spawn(&pair.client(), move || TcpStream::connect(at).map(drop));
+                client.join().unwrap().unwrap();
+            }
+        }
+    }
 
     #[test]
     fn counts_are_read_from_rules() {

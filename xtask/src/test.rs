@@ -4,6 +4,7 @@
 mod fuzz;
 mod instructions;
 mod tally;
+pub mod watchdog;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
 use crate::workspace::{Workspace, cargo};
 use crate::{privilege, process, truth};
 pub use tally::Tally;
+use watchdog::MAX_SILENCE;
 
 /// Tests append `test<TAB>reason` lines to the file of this name; see `tests/src/skip.rs`.
 const SKIPPED: &str = "OBSERVER_SKIPPED";
@@ -97,7 +99,7 @@ fn parse(args: &[String]) -> Result<(Vec<Part>, &[String])> {
 fn unit(workspace: &Workspace, skips: &Skips, libtest: &[String]) -> Result<Tally> {
     let mut test = cargo_test(workspace, skips);
     test.args(["--workspace", "--exclude", "tests"]).args(libtest);
-    tally::run("unit tests", &mut test)
+    tally::run("unit tests", &mut test, MAX_SILENCE)
 }
 
 /// Some programs of crate `tests`; without a daemon only what needs none.
@@ -138,7 +140,7 @@ fn run_live(mut test: Command, skips: &Skips, libtest: &[String]) -> Result<Tall
     }
     // One at a time: they share the machine's cgroups and its two clocks, load and loss.
     test.args(one_at_a_time(libtest));
-    tally::run("live tests", &mut test)
+    tally::run("live tests", &mut test, MAX_SILENCE)
 }
 
 fn one_at_a_time(libtest: &[String]) -> Vec<String> {
@@ -153,7 +155,7 @@ fn one_at_a_time(libtest: &[String]) -> Vec<String> {
 /// The whole table is one test; it prints what is wrong itself.
 fn quick_truth(workspace: &Workspace, skips: &Skips, daemon: &Path) -> Result<Tally> {
     let is_right = if privilege::is_root() || process::which("sudo").is_some() {
-        truth::judge(workspace, daemon, &[String::from("--quick")])?
+        truth::judge(workspace, daemon, &[String::from("--quick")], truth::MAX_QUICK)?
     } else {
         skips.add("truth --quick", "it needs root, and there is no sudo here")?;
         true

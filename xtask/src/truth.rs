@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
+use crate::test::watchdog;
 use crate::workspace::{Workspace, cargo};
 use crate::{privilege, process};
 
@@ -13,10 +15,14 @@ use crate::{privilege, process};
 const PROGRAM: &str = "debug/truth";
 /// Tells the program whose child it is, so that it can ask the kernel to be killed with it.
 const PARENT: &str = "OBSERVER_XTASK";
+/// The whole takes half an hour, a soak as long as it is told; a run that hangs shall not be found next week.
+const MAX_WHOLE: Duration = Duration::from_hours(12);
+/// The quick form takes two minutes and a half, and some more to prepare its programs for the first time.
+pub const MAX_QUICK: Duration = Duration::from_mins(25);
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let daemon = build::build(workspace, Programs::Release)?;
-    Ok(if judge(workspace, &daemon, args)? {
+    Ok(if judge(workspace, &daemon, args, MAX_WHOLE)? {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -24,7 +30,7 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
 }
 
 /// Whether every cell of the table is right, or explained.
-pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String]) -> Result<bool> {
+pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String], limit: Duration) -> Result<bool> {
     let mut build = process::command(cargo());
     build
         .args([
@@ -51,9 +57,9 @@ pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String]) -> Result<bo
         truth = process::command(process::which("sudo").context("there was a sudo a moment ago")?);
         truth.arg(format!("{DAEMON}={}", daemon.display())).arg(&program);
     }
-    let status = truth
+    let child = truth
         .args(args)
-        .status()
+        .spawn()
         .with_context(|| format!("`{}` could not be started", process::shown(&truth)))?;
-    Ok(status.success())
+    watchdog::wait(child, limit)
 }

@@ -8,6 +8,7 @@ mod wire;
 use std::vec::Vec;
 
 use super::*;
+use crate::record::DataCount;
 use crate::record::Protocol;
 
 /// What was told, pieces of a frame put together, so that it does not depend on how the bytes were cut.

@@ -1,5 +1,8 @@
 //! The whole of attribution against trees of files and, where it says so, against this machine.
 
+mod live;
+mod machine;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,145 +11,9 @@ use std::time::Duration;
 use super::catalog::tests::{UID, pod, service};
 use super::catalog::{Coverage, Target};
 use super::*;
+use machine::{Machine, rule, socket, wait};
 
 const ID: &str = "4c01db0b339c4c01db0b339c4c01db0b339c4c01db0b339c4c01db0b339cabcd";
-
-/// A machine made of files.
-struct Machine {
-    folder: tempfile::TempDir,
-    settings: Settings,
-    catalog: Arc<RwLock<Catalog>>,
-    roster: Arc<Mutex<Roster>>,
-}
-
-impl Machine {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        fs::create_dir_all(at("cgroup")).unwrap();
-        fs::write(at("cgroup/cgroup.controllers"), "").unwrap();
-        fs::create_dir_all(at("proc/self")).unwrap();
-        fs::write(at("proc/self/status"), "NSpid:\t70\t1\n").unwrap();
-        let runtimes = Runtimes {
-            docker: at("docker"),
-            podman: at("podman"),
-        };
-        let settings = Settings {
-            proc: at("proc"),
-            cgroups: at("cgroup"),
-            runtimes,
-            node: "node1".to_owned(),
-            rules: Vec::new(),
-        };
-        Self {
-            folder,
-            settings,
-            catalog: Arc::default(),
-            roster: Arc::default(),
-        }
-    }
-
-    fn hybrid() -> Self {
-        let machine = Self::new();
-        fs::remove_file(machine.settings.cgroups.join("cgroup.controllers")).unwrap();
-        fs::create_dir(machine.settings.cgroups.join("unified")).unwrap();
-        fs::write(machine.settings.cgroups.join("unified/cgroup.controllers"), "").unwrap();
-        machine
-    }
-
-    /// This machine's own procfs.
-    fn real() -> Self {
-        let mut machine = Self::new();
-        machine.settings.proc = "/proc".into();
-        machine
-    }
-
-    fn cgroup(&self, path: &str) -> u64 {
-        let folder = self
-            .folder
-            .path()
-            .join("cgroup")
-            .join(path.trim_start_matches('/'));
-        fs::create_dir_all(&folder).unwrap();
-        fs::metadata(folder).unwrap().ino()
-    }
-
-    fn process(&self, pid: u32, name: &str, parent: u32, cgroup: &str) {
-        let folder = self.folder.path().join("proc").join(pid.to_string());
-        fs::create_dir_all(&folder).unwrap();
-        let tail = "0 0 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 77 1000 9 1";
-        fs::write(folder.join("stat"), format!("{pid} ({name}) S {parent} {tail}")).unwrap();
-        fs::write(folder.join("cgroup"), cgroup).unwrap();
-        fs::write(folder.join("cmdline"), format!("/usr/bin/{name}\0--serve\0")).unwrap();
-        fs::write(folder.join("auxv"), format!("auxiliary vector of {name}")).unwrap();
-    }
-
-    fn start(&self) -> Attribution {
-        Attribution::start(
-            self.settings.clone(),
-            Arc::clone(&self.catalog),
-            Arc::clone(&self.roster),
-        )
-        .unwrap()
-    }
-
-    fn ask(&self, socket: &Socket) -> Attributed {
-        wait(&mut self.start(), socket)
-    }
-
-    fn check(&self, socket: &Socket, service: &str, source: Source) {
-        let identity = self.ask(socket).identity;
-        assert_eq!(
-            (&*identity.service, identity.source),
-            (service, source),
-            "{identity:?}"
-        );
-        assert_eq!(&*identity.node, "node1");
-    }
-}
-
-fn wait(attribution: &mut Attribution, socket: &Socket) -> Attributed {
-    const CONNECTION: u64 = 7;
-    if let Resolution::Known(known) = attribution.resolve(CONNECTION, socket, Instant::now()) {
-        return known;
-    }
-    let start = Instant::now();
-    loop {
-        if let Some((connection, attributed)) = attribution.answers(Instant::now()).pop() {
-            assert_eq!(connection, CONNECTION);
-            return attributed;
-        }
-        assert!(start.elapsed() < Duration::from_secs(30), "no answer");
-        thread::yield_now();
-    }
-}
-
-fn socket(cgroup: u64, process: u32, command: &str, role: Role) -> Socket {
-    let mut name = [0; 16];
-    name[..command.len()].copy_from_slice(command.as_bytes());
-    Socket {
-        cgroup,
-        local: socket::Address::new([192, 0, 2, 1], 0).ip,
-        remote: socket::Address::new([192, 0, 2, 2], 0).ip,
-        local_port: 8081,
-        remote_port: 50000,
-        process,
-        command: name,
-        protocol: 1,
-        role: role as u8,
-        joined: 0,
-        requests: 0,
-        reserved: [0; 4],
-    }
-}
-
-fn rule(name: &str, port: u16) -> ServiceRule {
-    ServiceRule {
-        name: name.to_owned(),
-        port: Some(port),
-        ..ServiceRule::default()
-    }
-}
 
 #[test]
 fn unit_and_container() {
@@ -416,10 +283,4 @@ fn a_flood_of_processes_is_refused_not_held() {
         thread::yield_now();
     }
     assert_eq!(answered, counts.asked);
-}
-
-mod live;
-
-fn is_root_of_procfs(path: &Path) -> bool {
-    path.join("self/status").exists()
 }

@@ -1,11 +1,13 @@
 //! The calls of one connection: what each thing seen does to them.
 
+mod verdict;
+
 use super::call::{Call, Head, Phase};
 use super::ended::{RecentlyEnded, Was};
 use super::opened::Opened;
 use super::recognition::{self, Habit, Verdict};
 use super::stream_table::StreamTable;
-use super::{CallEvent, CallLosses, Ended, Fields, Methods, Sender, Status};
+use super::{CallEvent, CallLosses, Fields, Methods, Sender, Status};
 use crate::http2::{ErrorCode, StreamId};
 
 /// Where it all goes.
@@ -333,93 +335,5 @@ impl Calls {
     fn may_be_unseen(&self, stream: StreamId) -> bool {
         let unseen = stream > self.highest || self.seen_from.is_none_or(|from| stream < from);
         stream.is_client_initiated() && unseen && !self.ended.contains(stream)
-    }
-
-    /// Applies what was found out about a stream.
-    fn judge(&mut self, stream: StreamId, verdict: Verdict, output: &mut Output<'_>) {
-        let Some(call) = self.streams.get_mut(stream) else {
-            return;
-        };
-        match (call.phase, verdict) {
-            (Phase::Candidate, Verdict::Grpc) => {
-                call.phase = Phase::Recognised;
-                self.habit.grpc = true;
-                output.methods.tell(call.method);
-                output.events.push(CallEvent::Started {
-                    stream,
-                    method: call.method,
-                    time: call.started,
-                });
-            }
-            (Phase::Unseen, Verdict::Grpc) => {
-                call.phase = Phase::UnseenCall;
-                self.habit.grpc = true;
-            }
-            (Phase::Candidate | Phase::Unseen, Verdict::Foreign | Verdict::GrpcWeb) => {
-                call.phase = Phase::Foreign;
-                self.habit.other = true;
-                match verdict {
-                    Verdict::GrpcWeb => output.losses.grpc_web_requests += 1,
-                    _ => output.losses.non_grpc_requests += 1,
-                }
-            }
-            // What is known of a request is not undone by its response: a proxy may answer in its place.
-            _ => {}
-        }
-    }
-
-    /// An end that says something; where it could not be understood, that is counted.
-    fn end_by_answer(&mut self, stream: StreamId, status: Status, time: u64, output: &mut Output<'_>) {
-        let is_call = self.end(stream, status, time, output);
-        output.losses.unknown_statuses += u32::from(is_call && status == Status::Unobserved);
-    }
-
-    /// Whether it was a call.
-    fn end(&mut self, stream: StreamId, status: Status, time: u64, output: &mut Output<'_>) -> bool {
-        let Some(call) = self.streams.remove(stream) else {
-            return false;
-        };
-        let started = match call.phase {
-            Phase::Recognised => Some(call.started),
-            // A response without request on a connection that carries nothing but gRPC is a call, too.
-            Phase::UnseenCall => None,
-            Phase::Unseen if self.habit.is_grpc_alone() => None,
-            Phase::Candidate | Phase::Unseen | Phase::Foreign => {
-                output.losses.unrecognised_streams += u32::from(call.phase != Phase::Foreign);
-                self.ended.push(stream, Was::NoCall);
-                return false;
-            }
-        };
-        output.losses.unseen_requests += u32::from(started.is_none());
-        self.ended.push(stream, Was::Call(call.method));
-        let Call {
-            method,
-            request_bytes,
-            response_bytes,
-            ..
-        } = call;
-        output.events.push(CallEvent::Ended(Ended {
-            stream,
-            method,
-            status,
-            started,
-            ended: time,
-            request_bytes,
-            response_bytes,
-        }));
-        true
-    }
-
-    /// Where all room is taken, the longest idle eighth goes: one by one would cost a search for each new call.
-    fn make_room(&mut self, time: u64, output: &mut Output<'_>) {
-        if !self.streams.is_full() {
-            return;
-        }
-        let mut idle = self.streams.idle_since(self.streams.idle_eighth());
-        idle.truncate(super::MAX_STREAMS / 8);
-        for stream in idle {
-            let is_call = self.end(stream, Status::Unobserved, time, output);
-            output.losses.evicted_calls += u32::from(is_call);
-        }
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, client, server};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_local};
 
 use super::place::spawn_async;
@@ -81,19 +82,31 @@ impl Exchange {
     pub fn run(&self, ends: &Ends) -> Result<Vec<End>> {
         let (address, connections, progress) = (ends.address, self.connections, Arc::clone(&self.progress));
         let (tell, told) = std::sync::mpsc::channel();
+        // Nobody may wait for connections that a failed client will not make.
+        let (finished, client_finished) = oneshot::channel::<()>();
         let server = spawn_async(&ends.server, move || async move {
             let listener = TcpListener::bind((address, 0)).await?;
             tell.send(listener.local_addr()?)?;
-            serve(listener, connections, &progress).await
+            tokio::select! {
+                ends = serve(listener, connections, &progress) => ends,
+                () = failure(client_finished) => bail!("the client has failed"),
+            }
         });
         let at: SocketAddr = told.recv().context("the server does not listen")?;
         let exchange = self.clone();
-        let client = spawn_async(&ends.client, move || async move { exchange.call_all(at).await });
+        let client = spawn_async(&ends.client, move || async move {
+            let ends = exchange.call_all(at).await;
+            if ends.is_ok() {
+                // The server may be through before.
+                let _ = finished.send(());
+            }
+            ends
+        });
         let client = client.join().expect("the client has panicked");
         let server = server.join().expect("the server has panicked");
         let (client, server) = match (client, server) {
             (Ok(client), Ok(server)) => (client, server),
-            (client, server) => bail!("client {:?}, server {:?}", client.err(), server.err()),
+            (client, server) => bail!("client: {:?}, server: {:?}", client.err(), server.err()),
         };
         Ok(client.into_iter().chain(server).collect())
     }
@@ -187,6 +200,13 @@ impl Exchange {
     }
 }
 
+/// Comes when the other side is gone without having said that it finished.
+async fn failure(finished: oneshot::Receiver<()>) {
+    if finished.await.is_ok() {
+        std::future::pending().await
+    }
+}
+
 async fn serve(listener: TcpListener, connections: usize, progress: &Progress) -> Result<Vec<End>> {
     let mut open = JoinSet::new();
     for _ in 0..connections {
@@ -271,4 +291,29 @@ async fn send(stream: &mut SendStream<Bytes>, length: usize, trailers: Option<He
 /// Whether a kernel has this address to bind: IPv6 may be switched off.
 pub fn is_available(address: IpAddr) -> io::Result<()> {
     std::net::TcpListener::bind((address, 0)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::namespace::Pair;
+    use crate::prerequisite::or_skip;
+
+    #[test]
+    fn a_client_that_cannot_connect_ends_both() {
+        let Some(pair) = or_skip("a_client_that_cannot_connect_ends_both", Pair::new()) else {
+            return;
+        };
+        // Each end has a loopback of its own, and nobody listens at the client's.
+        let ends = Ends {
+            client: pair.client(),
+            server: pair.server(),
+            address: IpAddr::from([127, 0, 0, 1]),
+        };
+        let error = Exchange::default().run(&ends).unwrap_err().to_string();
+        assert!(
+            error.contains("refused") && error.contains("client has failed"),
+            "{error}"
+        );
+    }
 }

@@ -314,3 +314,7 @@ fn short_lived_clients() {
     assert_eq!(names.values().sum::<u64>(), 200);
     assert!(!names.contains_key("_unknown"), "{names:?}");
 }
+
+fn is_root_of_procfs(path: &Path) -> bool {
+    path.join("self/status").exists()
+}
