@@ -29,6 +29,8 @@ use crate::workload::{Language, Program};
 const QUICK_CROSSINGS: usize = 1;
 const QUICK_SERVERS: usize = 3;
 const CROSSINGS: usize = 2;
+/// In a soak, the client is that of another implementation than the server.
+const CLIENT_AHEAD: usize = 3;
 
 #[derive(Debug)]
 pub struct Run {
@@ -258,11 +260,11 @@ impl Run {
         Ok(cells)
     }
 
-    /// One pair of programs, another one each time.
+    /// One pair of programs, another one each time: as many pairs as there are servers, then the same again.
     pub fn turn(&mut self, situation: &Situation, number: usize) -> Result<Cell> {
         let (servers, clients) = (self.servers(), self.clients());
         let pick = |list: &[Language], number: usize| list.get(number % list.len()).copied();
-        let pair = pick(&servers, number).zip(pick(&clients, number / servers.len() + number));
+        let pair = pick(&servers, number).zip(pick(&clients, number % servers.len() + CLIENT_AHEAD));
         let (server, client) = pair.context("nothing to run")?;
         let mut cell = Cell::default();
         let is_fit = situation.around.max_age_ms == 0 || client != Language::Grpclib;
@@ -275,13 +277,10 @@ impl Run {
         Ok(cell)
     }
 
-    /// Resident memory of the observer that a situation is seen by.
-    pub fn memory(&self, situation: &Situation) -> Result<f64> {
+    /// What a situation's observer says of itself.
+    pub fn own(&self, situation: &Situation, family: &str) -> Result<f64> {
         let watch = self.watches.get(&key(situation)).context("no observer yet")?;
-        Ok(watch
-            .observer()?
-            .scrape()?
-            .sum("marty_observer_resident_memory_bytes", &[]))
+        Ok(watch.observer()?.scrape()?.sum(family, &[]))
     }
 
     /// An observer that is as the situation wants it: that of an earlier row, or a new one.

@@ -11,6 +11,7 @@ use super::cell::Cell;
 use super::page::{kernel, today};
 use super::run::Run;
 use super::situation::{self, Around, Situation};
+use crate::workload::Language;
 
 /// What comes again and again; the roads come and go with their namespaces.
 const MIXED: [&str; 11] = [
@@ -29,8 +30,9 @@ const MIXED: [&str; 11] = [
 /// Every page of the ring counts once it was written, so it has to have been filled before memory can be flat; this one is,
 /// within the rounds of [`WARMING`], and holds what is written while the observer is not scheduled for seconds.
 const RING: u32 = 16 << 20;
-/// Tables grow to what the traffic needs within some rounds.
-const WARMING: usize = 4;
+/// After so many rounds every pair of programs has been in every situation: all series are there, all tables as large as the
+/// traffic needs them.
+const WARMING: usize = Language::ALL.len() + 1;
 /// What the resident memory may grow after that: the allocator's, not the observer's.
 const MAX_GROWTH: f64 = 4.0 * MEBIBYTE;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
@@ -42,6 +44,7 @@ const WHOLE: Duration = Duration::from_mins(30);
 struct Mark {
     minutes: u64,
     calls: u64,
+    series: f64,
     resident: f64,
 }
 
@@ -50,21 +53,23 @@ pub fn run(run: &mut Run, length: Duration) -> Result<ExitCode> {
     let (mut sum, mut marks) = (Cell::default(), Vec::new());
     let situations = situations();
     while begun.elapsed() < length {
-        let mut resident = 0.0;
+        let (mut resident, mut series) = (0.0, 0.0);
         for (number, situation) in situations.iter().enumerate() {
             let cell = run.turn(situation, marks.len() + number)?;
             sum.failures.extend(cell.failures.iter().cloned());
             sum.add(&cell);
-            resident = run.memory(situation)?;
+            resident = run.own(situation, "marty_observer_resident_memory_bytes")?;
+            series = run.own(situation, "marty_observer_series_held")?;
         }
         let (server, client) = (&sum.server, &sum.client);
         marks.push(Mark {
             minutes: begun.elapsed().as_secs() / 60,
             calls: server.made,
+            series,
             resident,
         });
         println!(
-            "soak: round {}, {} minutes: {} calls; wrong {} and {}, unobserved {} and {}; observer {:.1} MiB",
+            "soak: round {}, {} minutes: {} calls; wrong {} and {}, unobserved {} and {}; observer {:.1} MiB, {series} series",
             marks.len(),
             begun.elapsed().as_secs() / 60,
             server.made,
@@ -146,7 +151,7 @@ fn page(run: &Run, sum: &Cell, marks: &[Mark], is_right: bool) -> Result<String>
         "# Soak\n\nMixed traffic with faults under one observer: its counts have to stay exact and its memory flat. Written by\n\
          `cargo xtask truth --soak 30`. Each round is one pair of programs, another one each time, in each of the situations\n\
          {}\n([truth.md](truth.md) says what they are), under a ring of {} MiB.\n\n\
-         Run on {}, kernel {}, seed {}: {}.\n\n{}.\n\n| minute | calls so far | resident |\n|---|---|---|\n",
+         Run on {}, kernel {}, seed {}: {}.\n\n{}.\n\n| minute | calls so far | series | resident |\n|---|---|---|---|\n",
         MIXED.join(", "),
         RING >> 20,
         today(),
@@ -160,9 +165,10 @@ fn page(run: &Run, sum: &Cell, marks: &[Mark], is_right: bool) -> Result<String>
     for mark in marks.iter().step_by(step) {
         let _ = writeln!(
             text,
-            "| {} | {} | {:.1} MiB |",
+            "| {} | {} | {} | {:.1} MiB |",
             mark.minutes,
             mark.calls,
+            mark.series,
             mark.resident / MEBIBYTE
         );
     }
@@ -182,14 +188,17 @@ mod tests {
             let mark = |resident: &f64| Mark {
                 minutes: 0,
                 calls: 0,
+                series: 0.0,
                 resident: *resident,
             };
             resident.iter().map(mark).collect()
         };
         let check = |resident: &[f64], expected| assert_eq!(growth(&marks(resident)), expected);
-        check(&[1.0, 2.0, 3.0, 50.0], None);
-        check(&[1.0, 2.0, 3.0, 50.0, 50.0], Some(0.0));
-        check(&[1.0, 2.0, 3.0, 50.0, 60.0, 50.0], Some(10.0));
+        let warm: Vec<f64> = [1.0; WARMING - 1].into_iter().chain([50.0]).collect();
+        let check = |later: &[f64], expected| check(&[warm.as_slice(), later].concat(), expected);
+        check(&[], None);
+        check(&[50.0], Some(0.0));
+        check(&[60.0, 50.0], Some(10.0));
     }
 
     #[test]
