@@ -107,3 +107,8 @@ fn counts_of_a_grpclib_server() -> Result<()> {
 fn counts_of_a_grpc_java_server() -> Result<()> {
     check("counts_of_a_grpc_java_server", Language::Java)
 }
+
+#[test]
+fn counts_of_a_grpc_cpp_server() -> Result<()> {
+    check("counts_of_a_grpc_cpp_server", Language::Cpp)
+}

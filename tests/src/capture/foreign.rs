@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::random::Random;
 use crate::prerequisite::Error;
+use crate::process::offspring;
 
 /// Waits for servers at most this long.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -58,18 +59,17 @@ impl Drop for Server {
 impl Server {
     /// Starts `command`, which is to listen on `port`.
     pub fn start(mut command: Command, port: u16) -> Result<Self, Error> {
-        let quiet = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let child = quiet
-            .spawn()
-            .map_err(|error| Error::Missing(format!("{command:?}: {error}")))?;
+        let name = format!("{command:?}");
+        let child = offspring::spawn(command).map_err(|error| Error::Missing(format!("{name}: {error}")))?;
         let server = Self { child, port };
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if begin.elapsed() > LIMIT {
-                return Err(Error::Broken(format!("{command:?} does not listen on {port}")));
+                return Err(Error::Broken(format!("{name} does not listen on {port}")));
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
