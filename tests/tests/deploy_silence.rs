@@ -99,7 +99,7 @@ fn in_folder(servers: &Servers, folder: &Path, alerts: &[&str], told: &[&str]) -
 
 type Case = (&'static [&'static str], &'static [&'static str]);
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     // A node that is down silences what is on it, not what is elsewhere.
     (
         &[
@@ -119,6 +119,16 @@ const CASES: [Case; 5] = [
             "HighRequestLatency service=pkd namespace=marty severity=warning",
         ],
         &["HighRequestLatency", "MartyServiceDown"],
+    ),
+    // One instance that does not answer its scrape says nothing about the others; the observer's word is about all.
+    (
+        &[
+            "ServiceDown scope=scraped service=csca namespace=marty instance=10.0.0.1:8080 severity=critical",
+            "MartyServiceHighErrorRate service=csca namespace=marty severity=critical",
+            "ServiceDown scope=observed service=pkd namespace=marty severity=critical",
+            "MartyServiceHighErrorRate service=pkd namespace=marty severity=critical",
+        ],
+        &["MartyServiceHighErrorRate", "ServiceDown", "ServiceDown"],
     ),
     (
         &[
