@@ -86,6 +86,8 @@ pub struct Snapshot {
     pub samples: Vec<Sample>,
     /// Services left out because of a ceiling.
     pub refused: u64,
+    /// Pods whose cgroup was not found because there are more folders than may be looked at.
+    pub pods_left_out: u64,
     /// How long the pass took.
     pub cost: Duration,
 }

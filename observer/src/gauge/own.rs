@@ -71,6 +71,7 @@ impl Account {
                 ("objects", catalog_refused),
                 ("members", roster_refused),
                 ("services", snapshot.refused),
+                ("pods", snapshot.pods_left_out),
             ]
             .map(|(what, count)| of(&catalogue::LEFT_OUT, Some(what), to_f64(count))),
         );

@@ -112,6 +112,7 @@ impl Collector {
         // First, for it enrols services that have nothing but connections to databases.
         let mut connections = self.own_connections(&sockets, now);
         let subjects = self.subjects(now);
+        snapshot.pods_left_out = self.paths.left_out();
         self.namespaces
             .refresh(&self.books, subjects.iter().map(|subject| &subject.account), now);
         snapshot.refused += self.connections_elsewhere(&subjects, &mut connections);
