@@ -22,7 +22,22 @@ const OPERATOR: [&str; 3] = [
     "dashboards.enabled=true",
 ];
 
-const MATRIX: [&[&str]; 8] = [
+/// Nobody without a certificate and a password gets in, and Prometheus has both.
+const CLOSED: [&str; 11] = [
+    "web.existingSecret=observer-web",
+    "web.scheme=HTTPS",
+    "web.probes=tcp",
+    "podMonitor.enabled=true",
+    "podMonitor.tlsConfig.ca.secret.name=observer-scrape",
+    "podMonitor.tlsConfig.ca.secret.key=ca.crt",
+    "podMonitor.tlsConfig.serverName=marty-observer",
+    "podMonitor.basicAuth.username.name=observer-scrape",
+    "podMonitor.basicAuth.username.key=username",
+    "podMonitor.basicAuth.password.name=observer-scrape",
+    "podMonitor.basicAuth.password.key=password",
+];
+
+const MATRIX: [&[&str]; 9] = [
     &[],
     &OPERATOR,
     &[
@@ -36,6 +51,7 @@ const MATRIX: [&[&str]; 8] = [
         "web.scheme=HTTPS",
         "ptrace=true",
     ],
+    &CLOSED,
     &[
         "hostNetwork=true",
         "cgroup.path=/sys/fs/cgroup/unified",
@@ -125,6 +141,8 @@ fn values_are_checked() -> Result<()> {
         "kubernetes.names=maybe",
         "cgroup.path=/etc",
         "web.scheme=FTP",
+        "web.probes=exec",
+        "podMonitor.tls=x",
         "priviliged=true",
         "image.digest=sha256:1",
         "podMonitor.interval=often",
@@ -211,6 +229,33 @@ fn the_pod_may_little() -> Result<()> {
     Ok(())
 }
 
+/// The kubelet has neither a certificate nor a password; Prometheus has what it is given.
+#[test]
+fn a_closed_endpoint_is_probed_and_scraped() -> Result<()> {
+    let Some(chart) = or_skip("a_closed_endpoint_is_probed_and_scraped", Chart::prepare()) else {
+        return Ok(());
+    };
+    let rendered = Rendered::new(&chart, &CLOSED)?;
+    let container = &rendered.pod()?["containers"][0];
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let probe = &container[probe];
+        ensure!(
+            probe["tcpSocket"]["port"] == "metrics" && probe["httpGet"].is_null(),
+            "{probe}"
+        );
+    }
+    let monitor = rendered.of_kind("PodMonitor").next().context("no PodMonitor")?;
+    let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
+    ensure!(endpoint["scheme"] == "https", "{endpoint}");
+    let trusted = json!({"ca": {"secret": {"name": "observer-scrape", "key": "ca.crt"}}, "serverName": "marty-observer"});
+    ensure!(endpoint["tlsConfig"] == trusted, "{endpoint}");
+    ensure!(
+        endpoint["basicAuth"]["password"]["key"] == "password",
+        "{endpoint}"
+    );
+    Ok(())
+}
+
 #[test]
 fn no_token_without_names() -> Result<()> {
     let Some(chart) = or_skip("no_token_without_names", Chart::prepare()) else {
@@ -283,10 +328,7 @@ fn the_configuration_is_known_to_the_daemon() -> Result<()> {
     let Some(daemon) = or_skip(test, observer::prepare()) else {
         return Ok(());
     };
-    for set in MATRIX
-        .iter()
-        .filter(|set| !set.iter().any(|value| value.starts_with("web.")))
-    {
+    for set in MATRIX {
         let rendered = Rendered::new(&chart, set)?;
         let map = rendered
             .of_kind("ConfigMap")

@@ -69,6 +69,26 @@ fn configurations_are_accepted() -> Result<()> {
     Ok(())
 }
 
+/// Alerts on a target belong to its node, which Alertmanager silences them by. kube-state-metrics speaks of others' nodes.
+#[test]
+fn targets_have_their_node() -> Result<()> {
+    for file in files("prometheus", ".yml")? {
+        let text = std::fs::read_to_string(&file)?;
+        let jobs: Vec<&str> = text.split("- job_name: ").skip(1).collect();
+        ensure!(jobs.len() >= 4, "{}: {} jobs", file.display(), jobs.len());
+        for job in jobs {
+            let name = job.split_whitespace().next().unwrap_or_default();
+            let has = job.contains("target_label: node\n");
+            ensure!(
+                has != (name == "kube-state-metrics"),
+                "{}: {name} has `node`: {has}",
+                file.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn alerts_take_their_routes() -> Result<()> {
     let Some(servers) = or_skip("alerts_take_their_routes", Servers::prepare()) else {

@@ -190,12 +190,29 @@ impl Connection {
     }
 
     /// Counts the events under the connection's name, or keeps them until it is known.
+    #[inline]
     pub(super) fn deliver(
         &mut self,
         events: &mut Vec<CallEvent>,
         cookie: u64,
         desk: &mut Desk<'_, impl Naming>,
     ) {
+        if matches!(self.name, Name::Known(_)) {
+            self.tell(events, desk.recorder);
+        } else {
+            self.wait_for_name(events, cookie, desk);
+        }
+        if self.renamed.is_some() {
+            self.rename(desk.recorder);
+        }
+        // gRPC once is gRPC for good, and another protocol is told by a `Socket` record.
+        if self.counted != Some(Carries::Grpc) {
+            self.count(desk.recorder.registry().own());
+        }
+    }
+
+    #[inline(never)]
+    fn wait_for_name(&mut self, events: &mut Vec<CallEvent>, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
         if matches!(self.name, Name::Unasked) {
             self.name = Name::Pending(Waiting::default());
             if self.announced {
@@ -203,6 +220,7 @@ impl Connection {
             }
         }
         match &mut self.name {
+            Name::Known(_) => self.tell(events, desk.recorder),
             Name::Pending(waiting) => {
                 let counted = |event: &&CallEvent| waiting.count(event, desk.recorder, desk.waiting);
                 let kept = events.iter().take_while(counted).count();
@@ -212,13 +230,8 @@ impl Connection {
                 }
                 events.clear();
             }
-            Name::Known(_) => {
-                self.tell(events, desk.recorder);
-                self.rename(desk.recorder);
-            }
             Name::Unasked => {}
         }
-        self.count(desk.recorder.registry().own());
     }
 
     /// There is no room to wait. Calls that nobody can be named for are counted as such; to leave some out would
@@ -386,7 +399,7 @@ impl Connection {
     }
 
     fn tell(&mut self, events: &mut Vec<CallEvent>, recorder: &mut Recorder) {
-        for event in events.drain(..) {
+        for event in events.iter() {
             let Some(cells) = self.cells(event.method(), recorder) else {
                 continue;
             };
@@ -394,25 +407,32 @@ impl Connection {
                 CallEvent::Started { .. } => cells.started(recorder),
                 CallEvent::Bytes {
                     request, response, ..
-                } => cells.bytes(recorder, request, response),
-                CallEvent::Ended(ended) => tell_end(cells, &ended, recorder),
+                } => cells.bytes(recorder, *request, *response),
+                CallEvent::Ended(ended) => tell_end(cells, ended, recorder),
             }
         }
+        events.clear();
     }
 
     /// The cells of a method; `None`: calls of this side are not counted.
+    #[inline]
     fn cells(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<&mut MethodCells> {
         let index = method.index();
         if self.cells.methods.get(index).is_none_or(Option::is_none) {
-            let made = self.make(method, recorder)?;
-            if self.cells.methods.len() <= index {
-                self.cells.methods.resize(index + 1, None);
-            }
-            if let Some(place) = self.cells.methods.get_mut(index) {
-                *place = Some(made);
-            }
+            self.make_cells(method, recorder)?;
         }
         self.cells.methods.get_mut(index)?.as_mut()
+    }
+
+    #[cold]
+    fn make_cells(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<()> {
+        let made = self.make(method, recorder)?;
+        let index = method.index();
+        if self.cells.methods.len() <= index {
+            self.cells.methods.resize(index + 1, None);
+        }
+        *self.cells.methods.get_mut(index)? = Some(made);
+        Some(())
     }
 
     fn make(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<MethodCells> {
