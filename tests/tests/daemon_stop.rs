@@ -45,7 +45,8 @@ fn a_reader_is_stuck() -> Result<()> {
 #[test]
 fn while_another_observer_is_waited_for() -> Result<()> {
     let test = "while_another_observer_is_waited_for";
-    let (Some(daemon), Some(cgroup)) = (or_skip(test, observer::prepare()), or_skip(test, Cgroup::new())) else {
+    let (Some(daemon), Some(cgroup)) = (or_skip(test, observer::prepare()), or_skip(test, Cgroup::new()))
+    else {
         return Ok(());
     };
     let path = cgroup.path().to_string_lossy().into_owned();
