@@ -166,6 +166,10 @@ fn static_build(workspace: &Workspace, arguments: &[&str]) -> Command {
         .arg(workspace.target.join("static"))
         .args(build::locked());
     build.env("RUSTFLAGS", STATIC).current_dir(&workspace.root);
+    // Emulation makes programs slow enough; and what is not there need not be unpacked.
+    build
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
     build
 }
 
