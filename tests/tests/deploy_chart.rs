@@ -8,70 +8,19 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tests::monitoring::chart::Chart;
+use tests::monitoring::operator::Operator;
 use tests::monitoring::{Servers, deploy};
 use tests::observer;
 use tests::prerequisite::or_skip;
 use tests::workload::cache;
 
+#[path = "deploy_chart/matrix.rs"]
+mod matrix;
+
+use matrix::{CLOSED, MATRIX, OPERATOR};
+
 /// Set to write deploy/manifests instead of comparing it.
 const RENDER: &str = "OBSERVER_RENDER";
-
-const OPERATOR: [&str; 3] = [
-    "podMonitor.enabled=true",
-    "rules.enabled=true",
-    "dashboards.enabled=true",
-];
-
-/// Nobody without a certificate and a password gets in, and Prometheus has both.
-const CLOSED: [&str; 11] = [
-    "web.existingSecret=observer-web",
-    "web.scheme=HTTPS",
-    "web.probes=tcp",
-    "podMonitor.enabled=true",
-    "podMonitor.tlsConfig.ca.secret.name=observer-scrape",
-    "podMonitor.tlsConfig.ca.secret.key=ca.crt",
-    "podMonitor.tlsConfig.serverName=marty-observer",
-    "podMonitor.basicAuth.username.name=observer-scrape",
-    "podMonitor.basicAuth.username.key=username",
-    "podMonitor.basicAuth.password.name=observer-scrape",
-    "podMonitor.basicAuth.password.key=password",
-];
-
-const MATRIX: [&[&str]; 9] = [
-    &[],
-    &OPERATOR,
-    &[
-        "networkPolicy.enabled=true",
-        "kubernetes.names=off",
-        "hostPID=false",
-    ],
-    &["networkPolicy.enabled=true", "kubernetes.names=kubelet"],
-    &[
-        "web.existingSecret=observer-web",
-        "web.scheme=HTTPS",
-        "ptrace=true",
-    ],
-    &CLOSED,
-    &[
-        "hostNetwork=true",
-        "cgroup.path=/sys/fs/cgroup/unified",
-        "port=9999",
-    ],
-    &[
-        "image.repository=registry.example/observer",
-        "image.tag=v2",
-        "imagePullSecrets[0].name=pull",
-        "fullnameOverride=eyes",
-    ],
-    &[
-        "scrapeAnnotations=false",
-        "podLabels.a=b",
-        "podAnnotations.c=d",
-        "extraEnv[0].name=MARTY_OBSERVER_LOG_LEVEL",
-        "extraEnv[0].value=debug",
-        "config.max_series=1000",
-    ],
-];
 
 /// Kinds that Kubernetes itself has no schema for.
 const OF_OPERATOR: [&str; 2] = ["PodMonitor", "PrometheusRule"];
@@ -128,6 +77,33 @@ fn every_combination_is_valid() -> Result<()> {
             valid.with_context(|| format!("{set:?}"))?;
         }
     }
+    Ok(())
+}
+
+/// The same of the Prometheus operator's kinds, against its own schemas.
+#[test]
+fn the_operator_knows_every_field() -> Result<()> {
+    let test = "the_operator_knows_every_field";
+    let (Some(chart), Some(operator)) = (
+        or_skip(test, Chart::prepare()),
+        or_skip(test, Operator::prepare()),
+    ) else {
+        return Ok(());
+    };
+    let mut objects = Vec::new();
+    for set in MATRIX {
+        let rendered = Rendered::new(&chart, set)?;
+        objects.extend(
+            OF_OPERATOR
+                .iter()
+                .flat_map(|kind| rendered.of_kind(kind).cloned()),
+        );
+    }
+    ensure!(objects.len() >= 7, "only {} objects", objects.len());
+    operator.validate(&objects)?;
+    let mut wrong = objects.swap_remove(0);
+    wrong["spec"]["podMetricsEndpoints"][0]["honourLabels"] = json!(true);
+    ensure!(operator.validate(&[wrong]).is_err(), "an unknown field is taken");
     Ok(())
 }
 
