@@ -58,6 +58,8 @@ pub fn build(workspace: &Workspace, release: &Release, daemon: &Path) -> Result<
         write(&stage.join(to), &text, 0o644)?;
     }
     control(release, &stage)?;
+    // The service is nobody, who has to get to its settings.
+    archive::open(&stage)?;
     let file = release.folder.join(format!(
         "marty-observer_{}_{}.deb",
         release.version, release.architecture
@@ -134,4 +136,34 @@ fn write(file: &Path, text: &str, mode: u32) -> Result<()> {
     std::fs::create_dir_all(file.parent().context("no folder")?)?;
     std::fs::write(file, text)?;
     Ok(std::fs::set_permissions(file, PermissionsExt::from_mode(mode))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_can_read_it() {
+        let root = std::env::temp_dir().join(format!("xtask-package-{}", std::process::id()));
+        let daemon = root.join("observer");
+        write(&daemon, "#!/bin/sh\necho completions\n", 0o755).unwrap();
+        let release = Release {
+            version: String::from("1"),
+            architecture: "amd64",
+            epoch: String::from("1700000000"),
+            folder: root.clone(),
+        };
+        let file = build(&Workspace::find().unwrap(), &release, &daemon).unwrap();
+        let listed = process::output(process::command("dpkg-deb").arg("--contents").arg(&file)).unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
+        for line in listed.lines() {
+            assert!(
+                ["drwxr-xr-x", "-rw-r--r--", "-rwxr-xr-x"]
+                    .iter()
+                    .any(|mode| line.starts_with(mode)),
+                "{line}"
+            );
+        }
+        assert!(listed.contains("./etc/marty-observer/observer.yaml"), "{listed}");
+    }
 }
