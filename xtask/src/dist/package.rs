@@ -1,6 +1,8 @@
 //! The Debian package: the daemon, its unit, its settings, shell completions and the rules, dashboards and examples to
 //! look at. It starts by itself after installation, as Debian's services do.
 
+mod script;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -102,34 +104,11 @@ Description: metrics of every gRPC call on this machine
     let settings: Vec<String> = settings.map(|(_, to)| format!("/{to}\n")).collect();
     let settings = settings.concat();
     write(&folder.join("conffiles"), &settings, 0o644)?;
-    write(&folder.join("postinst"), AFTER_INSTALLING, 0o755)?;
-    write(&folder.join("prerm"), BEFORE_REMOVING, 0o755)?;
-    write(&folder.join("postrm"), AFTER_REMOVING, 0o755)
+    for (name, text) in script::ALL {
+        write(&folder.join(name), text, 0o755)?;
+    }
+    Ok(())
 }
-
-/// Nothing of it may fail where systemd does not run: in an image, in a chroot.
-const AFTER_INSTALLING: &str = "#!/bin/sh
-set -e
-if [ \"$1\" = configure ] && [ -d /run/systemd/system ]; then
-    systemctl daemon-reload
-    systemctl enable --quiet marty-observer.service
-    systemctl restart marty-observer.service || echo 'marty-observer did not start: journalctl -u marty-observer' >&2
-fi
-";
-
-const BEFORE_REMOVING: &str = "#!/bin/sh
-set -e
-if [ \"$1\" = remove ] && [ -d /run/systemd/system ]; then
-    systemctl disable --quiet --now marty-observer.service || true
-fi
-";
-
-const AFTER_REMOVING: &str = "#!/bin/sh
-set -e
-if [ -d /run/systemd/system ]; then
-    systemctl daemon-reload || true
-fi
-";
 
 fn write(file: &Path, text: &str, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
