@@ -69,6 +69,30 @@ fn configurations_are_accepted() -> Result<()> {
     Ok(())
 }
 
+/// Whoever follows the page for one server ends with an Alertmanager that has the shipped configuration and its secrets.
+#[test]
+fn the_page_of_one_server_configures_alertmanager() -> Result<()> {
+    let page = std::fs::read_to_string(deploy().join("README.md"))?;
+    let (_, server) = page
+        .split_once("\n## One Linux server\n")
+        .context("no such heading")?;
+    let (server, _) = server.split_once("\n## ").context("no next heading")?;
+    let configuration = std::fs::read_to_string(deploy().join("alertmanager/alertmanager.yml"))?;
+    let secrets: BTreeSet<&str> = configuration
+        .lines()
+        .filter_map(|line| Some(line.split_once("_file: secrets/")?.1.trim()))
+        .collect();
+    ensure!(secrets.len() == 3, "{secrets:?}");
+    for part in secrets.into_iter().chain([
+        "/etc/prometheus/secrets",
+        "amtool check-config /etc/prometheus/alertmanager.yml",
+        "systemctl restart prometheus prometheus-alertmanager",
+    ]) {
+        ensure!(server.contains(part), "the page does not name {part}");
+    }
+    Ok(())
+}
+
 /// Alerts on a target belong to its node, which Alertmanager silences them by. kube-state-metrics speaks of others' nodes.
 #[test]
 fn targets_have_their_node() -> Result<()> {
