@@ -328,6 +328,29 @@ fn the_configuration_is_known_to_the_daemon() -> Result<()> {
     Ok(())
 }
 
+/// The commented lines of the operator's kustomization do what they are for.
+fn labelled(chart: &Chart) -> Result<()> {
+    let manifests = deploy().join("manifests");
+    let folder = scratch("labelled")?;
+    std::fs::create_dir_all(folder.join("operator"))?;
+    let text = std::fs::read_to_string(manifests.join("operator/kustomization.yaml"))?;
+    let (active, commented) = text.split_once("# labels:\n").context("no labels")?;
+    let commented = commented.replace("#   ", "  ");
+    std::fs::write(
+        folder.join("operator/kustomization.yaml"),
+        format!("{active}labels:\n{commented}").replace("  - ../base\n", ""),
+    )?;
+    std::fs::copy(
+        manifests.join("operator/monitoring.yaml"),
+        folder.join("operator/monitoring.yaml"),
+    )?;
+    let applied = chart.kustomize(&folder.join("operator"));
+    std::fs::remove_dir_all(&folder)?;
+    let count = applied?.matches("\n    release: prometheus\n").count();
+    ensure!(count == 10, "{count} of 10 objects have the label");
+    Ok(())
+}
+
 /// Where a namespace may run a pod like this, in front of what the chart renders.
 const HEAD: &str = "# Rendered from deploy/chart; change that, then: OBSERVER_RENDER=1 cargo test -p tests --test deploy_chart\n";
 
@@ -363,6 +386,7 @@ fn manifests_are_the_chart() -> Result<()> {
             file.display()
         );
     }
+    labelled(&chart)?;
     for folder in ["base", "operator"] {
         let applied = chart.kustomize(&deploy().join("manifests").join(folder))?;
         ensure!(
