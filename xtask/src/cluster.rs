@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
+use crate::build::{self, DAEMON, KERNEL_OBJECT};
 use crate::workspace::{Workspace, cargo};
 use crate::{privilege, process};
 
@@ -26,11 +26,7 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let script = script(workspace).with_context(|| {
         format!("no script that starts a cluster: name one by {SCRIPT} (verbs get, up, image, kubectl, down)")
     })?;
-    // A build of one's own, as for a second run.
-    let daemon = match std::env::var_os(DAEMON) {
-        Some(daemon) => PathBuf::from(daemon),
-        None => build::build(workspace, Programs::Release)?,
-    };
+    let daemon = build::given_or_built(workspace)?;
     during(&script, || test(workspace, &script, &daemon, args))
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::build::{self, Programs};
+use crate::build;
 use crate::test::{self, Skips, Tally};
 use crate::workspace::Workspace;
 use crate::{cluster, privilege, rules};
@@ -49,7 +49,7 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     if fast {
         tally += test::of(workspace, &skips, None, &FAST, &[])?;
     } else {
-        let daemon = build::build(workspace, Programs::Release)?;
+        let daemon = build::given_or_built(workspace)?;
         tally += test::of(
             workspace,
             &skips,
