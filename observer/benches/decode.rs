@@ -1,5 +1,4 @@
-//! Records in, finished calls out, on one core: the second and later calls of a peer that indexes (grpc-go), and
-//! those of a peer that writes its headers out on every call (tonic, grpc-js).
+//! Records in, finished calls out, on one core: the second and later calls of a connection.
 #![expect(clippy::expect_used, reason = "its inputs are its own")]
 
 mod call_records;
@@ -10,11 +9,11 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use observer::session::{CallEvent, Session};
 use observer_ebpf::record::Record;
 
-use self::call_records::{Wire, forms};
+use self::call_records::{Form, Wire};
 
 const CALLS: u32 = 1_000;
 
-fn play(session: &mut Session, records: &[(Record, &[u8])], events: &mut Vec<CallEvent>) -> usize {
+fn play(session: &mut Session, records: &[(Record, Vec<u8>)], events: &mut Vec<CallEvent>) -> usize {
     let mut ended = 0;
     for (record, payload) in records {
         events.clear();
@@ -30,11 +29,11 @@ fn play(session: &mut Session, records: &[(Record, &[u8])], events: &mut Vec<Cal
 fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Elements(CALLS.into()));
-    for (name, first, later) in &forms() {
-        let mut wire = Wire::new();
-        let opening = wire.calls(first, 1);
-        let records: Vec<_> = (0..CALLS).flat_map(|_| wire.calls(later, 1)).collect();
-        group.bench_function(*name, |bencher| {
+    for form in Form::ALL {
+        let mut wire = Wire::new(form);
+        let opening = wire.calls(1);
+        let records: Vec<_> = (0..CALLS).flat_map(|_| wire.calls(1)).collect();
+        group.bench_function(form.name(), |bencher| {
             let mut events = Vec::with_capacity(16);
             bencher.iter_batched_ref(
                 || {

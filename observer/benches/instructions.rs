@@ -13,7 +13,7 @@ use observer::metrics::{self, Format, Now};
 use observer::pipeline::{Naming, Pipeline, Settings};
 use observer_ebpf::record::{Direction, Kind, Protocol, Record, Role, Socket};
 
-use self::call_records::{Wire, forms};
+use self::call_records::{Form, Wire};
 
 /// Names every connection at once.
 #[derive(Debug)]
@@ -26,6 +26,18 @@ impl Naming for Named {
 
     fn answers(&mut self, _: Instant) -> Vec<(u64, Attributed)> {
         Vec::new()
+    }
+
+    fn renew(&mut self, _: u64, _: &Socket, _: Instant, _: bool) -> Resolution {
+        Resolution::Known(self.0.clone())
+    }
+
+    fn version(&self) -> u64 {
+        0
+    }
+
+    fn nobody(&mut self, _: &Socket) -> Attributed {
+        self.0.clone()
     }
 
     fn missed(&self) -> u64 {
@@ -61,7 +73,7 @@ fn socket() -> Vec<u8> {
 }
 
 /// As the ring holds it.
-fn bytes((record, payload): &(Record, &[u8])) -> Vec<u8> {
+fn bytes((record, payload): &(Record, Vec<u8>)) -> Vec<u8> {
     [&event::encode(record)[..], payload].concat()
 }
 
@@ -79,12 +91,12 @@ fn main() {
     };
     let at_once: u32 = at_once.parse().expect("a number of calls at once");
     let batches: u32 = batches.parse().expect("a number of batches");
-    let (_, first, later) = forms()
+    let form = Form::ALL
         .into_iter()
-        .find(|(name, ..)| name == form)
+        .find(|known| known.name() == form)
         .expect("a form of call_records");
 
-    let mut wire = Wire::new();
+    let mut wire = Wire::new(form);
     let socket = socket();
     let opened = wire.record(Direction::Ingress, Kind::Socket, &socket);
     let mut pipeline = pipeline();
@@ -99,14 +111,14 @@ fn main() {
             pipeline.on_record(&record, payload);
         }
     };
-    let mut opening = vec![bytes(&(opened, &socket))];
-    opening.extend(wire.calls(&first, 1).iter().map(bytes));
+    let mut opening = vec![bytes(&(opened, socket))];
+    opening.extend(wire.calls(1).iter().map(bytes));
     play(&opening, 0);
 
     // Made before they are played, and the same number whatever is played: only playing differs between two runs.
     let whole: Vec<Vec<Vec<u8>>> = (0..MAX_BATCHES)
         .map(|_| {
-            let calls = (0..BATCH / at_once).flat_map(|_| wire.calls(&later, at_once));
+            let calls = (0..BATCH / at_once).flat_map(|_| wire.calls(at_once));
             calls.map(|record| bytes(&record)).collect()
         })
         .collect();

@@ -58,6 +58,13 @@ pub trait Vocabulary {
     /// The length of a wanted name in bytes: the table's arithmetic needs it.
     fn name_length(&self, name: Name) -> u32;
 
+    /// What [`Vocabulary::value`] would make of a value with this Huffman form, and its length when decoded, where both
+    /// are known without decoding it.
+    fn known_value(&mut self, name: Name, huffman: &[u8]) -> Option<(u32, u32)> {
+        let _ = (name, huffman);
+        None
+    }
+
     /// Turns the value of a wanted field into what is kept of it. `None`: longer than [`MAX_VALUE`].
     fn value(&mut self, name: Name, value: Option<&[u8]>) -> u32;
 

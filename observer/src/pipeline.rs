@@ -6,6 +6,7 @@
 mod connection;
 pub mod drive;
 pub mod loss;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,12 @@ pub trait Naming {
     fn resolve(&mut self, connection: u64, socket: &Socket, now: Instant) -> Resolution;
     /// Connections that were pending and no longer are.
     fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)>;
+    /// A better name than the UID of a pod, if there is one by now; or, worth waiting for, than none.
+    fn renew(&mut self, connection: u64, socket: &Socket, now: Instant, patient: bool) -> Resolution;
+    /// Changes whenever there may be better names.
+    fn version(&self) -> u64;
+    /// The name for a connection that cannot wait for its own, which may still come.
+    fn nobody(&mut self, socket: &Socket) -> Attributed;
     /// Connections that could not be named so far.
     fn missed(&self) -> u64;
 }
@@ -36,6 +43,18 @@ impl Naming for Attribution {
 
     fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)> {
         Self::answers(self, now)
+    }
+
+    fn renew(&mut self, connection: u64, socket: &Socket, now: Instant, patient: bool) -> Resolution {
+        Self::renew(self, connection, socket, now, patient)
+    }
+
+    fn version(&self) -> u64 {
+        Self::version(self)
+    }
+
+    fn nobody(&mut self, socket: &Socket) -> Attributed {
+        Self::refuse(self, socket)
     }
 
     fn missed(&self) -> u64 {
@@ -71,6 +90,10 @@ const EVICTED_SHARE: usize = 64;
 /// Connections that ended within a second or two; more than so many are not known to have ended.
 const MAX_ENDED: usize = 1 << 16;
 
+/// Connections of one sweep for which a better name is asked; some 10 µs of the attribution thread each. The others
+/// come next.
+const MAX_RENEWALS: usize = 512;
+
 /// What is looked after for all connections takes a pass over them; once in so many nanoseconds.
 const SWEEP: u64 = 1_000_000_000;
 
@@ -85,7 +108,7 @@ pub struct Pipeline<N> {
     now: Now,
     instant: Instant,
     swept: u64,
-    /// Events that wait for names, of all connections.
+    /// Methods that wait for names, of all connections.
     waiting: usize,
     /// Connections that ended since the last sweep, and those before it. Another CPU may have been about to tell
     /// something when a socket was closed: that is no new connection.
@@ -129,66 +152,41 @@ impl<N: Naming> Pipeline<N> {
         if kind == Some(Kind::Socket) {
             self.on_socket(cookie, payload);
         }
-        let Some(connection) = self.connections.get_mut(&cookie) else {
+        let (connections, events, mut desk) = self.parts();
+        let Some(connection) = connections.get_mut(&cookie) else {
             // Evicted, or its `Socket` record was lost; the end of a connection needs no beginning.
             if kind != Some(Kind::Closed) {
                 self.adopt(cookie, record, payload);
             }
             return;
         };
-        connection.on_record(record, payload, &mut self.events);
-        self.deliver(cookie);
-        if self.connections.get(&cookie).is_some_and(Connection::is_over) {
-            if let [young, _] = &mut self.ended
-                && young.len() < MAX_ENDED
-            {
-                young.insert(cookie);
-            }
+        connection.on_record(record, payload, events);
+        if !events.is_empty() {
+            connection.deliver(events, cookie, &mut desk);
+        }
+        if connection.is_over() {
             // No `Socket` record comes after this one.
-            self.announce(cookie);
+            connection.announce(cookie, &mut desk);
+            self.remember_end(cookie);
             self.remove(cookie);
         }
     }
 
-    /// Counts what a connection has told, if it has.
-    fn deliver(&mut self, cookie: u64) {
-        if self.events.is_empty() {
-            return;
-        }
-        if let Some(connection) = self.connections.get_mut(&cookie) {
-            let mut desk = Desk {
-                naming: &mut self.naming,
-                now: self.instant,
-                recorder: &mut self.recorder,
-                waiting: &mut self.waiting,
-            };
-            connection.deliver(&mut self.events, cookie, &mut desk);
-        }
+    /// What a connection needs, each borrowed for itself.
+    fn parts(&mut self) -> (&mut FxHashMap<u64, Connection>, &mut Vec<CallEvent>, Desk<'_, N>) {
+        let desk = Desk {
+            naming: &mut self.naming,
+            now: self.instant,
+            recorder: &mut self.recorder,
+            waiting: &mut self.waiting,
+        };
+        (&mut self.connections, &mut self.events, desk)
     }
 
-    /// Asks for the name of a connection that had no `Socket` record.
-    fn announce(&mut self, cookie: u64) {
-        if let Some(connection) = self.connections.get_mut(&cookie) {
-            let mut desk = Desk {
-                naming: &mut self.naming,
-                now: self.instant,
-                recorder: &mut self.recorder,
-                waiting: &mut self.waiting,
-            };
-            connection.announce(cookie, &mut desk);
-        }
-    }
-
-    /// Asks again for the name of a connection that has a provisional one.
-    fn ask_again(&mut self, cookie: u64) {
-        if let Some(connection) = self.connections.get_mut(&cookie) {
-            let mut desk = Desk {
-                naming: &mut self.naming,
-                now: self.instant,
-                recorder: &mut self.recorder,
-                waiting: &mut self.waiting,
-            };
-            connection.ask_again(cookie, &mut desk);
+    fn remember_end(&mut self, cookie: u64) {
+        let [young, _] = &mut self.ended;
+        if young.len() < MAX_ENDED {
+            young.insert(cookie);
         }
     }
 
@@ -225,10 +223,10 @@ impl<N: Naming> Pipeline<N> {
         let Some(socket) = event::decode_socket(payload) else {
             return;
         };
-        let own = self.recorder.registry().own();
-        if let Some(connection) = self.connections.get_mut(&cookie) {
-            connection.on_socket(&socket, own);
-            self.announce(cookie);
+        let (connections, _, mut desk) = self.parts();
+        if let Some(connection) = connections.get_mut(&cookie) {
+            connection.on_socket(&socket, desk.recorder.registry().own());
+            connection.announce(cookie, &mut desk);
             return;
         }
         self.make_room();
@@ -244,9 +242,12 @@ impl<N: Naming> Pipeline<N> {
         }
         self.make_room();
         let mut connection = Connection::unannounced();
-        connection.on_record(record, payload, &mut self.events);
-        self.connections.insert(cookie, connection);
-        self.deliver(cookie);
+        let (connections, events, mut desk) = self.parts();
+        connection.on_record(record, payload, events);
+        if !events.is_empty() {
+            connection.deliver(events, cookie, &mut desk);
+        }
+        connections.insert(cookie, connection);
     }
 
     /// At the ceiling, the connections that were quiet for longest go.
@@ -274,19 +275,24 @@ impl<N: Naming> Pipeline<N> {
 
     /// Ends a connection whose end was told outside of the ring.
     pub fn end(&mut self, cookie: u64) {
-        if let Some(connection) = self.connections.get_mut(&cookie) {
-            connection.end(self.now.monotonic, &mut self.events);
-            self.deliver(cookie);
-        }
+        self.tell_end(cookie);
         self.remove(cookie);
+    }
+
+    fn tell_end(&mut self, cookie: u64) {
+        let time = self.now.monotonic;
+        let (connections, events, mut desk) = self.parts();
+        if let Some(connection) = connections.get_mut(&cookie) {
+            connection.end(time, events);
+            if !events.is_empty() {
+                connection.deliver(events, cookie, &mut desk);
+            }
+        }
     }
 
     /// Ends a connection that no record ended; whether it has a name or not, its room is needed.
     fn evict(&mut self, cookie: u64) {
-        if let Some(connection) = self.connections.get_mut(&cookie) {
-            connection.end(self.now.monotonic, &mut self.events);
-            self.deliver(cookie);
-        }
+        self.tell_end(cookie);
         self.leave(cookie);
     }
 
@@ -309,36 +315,29 @@ impl<N: Naming> Pipeline<N> {
 
     fn sweep(&mut self) {
         let idle = u64::try_from(self.settings.call_idle.as_nanos()).unwrap_or(u64::MAX);
-        let (mut over, mut unannounced, mut provisional) = (Vec::new(), Vec::new(), Vec::new());
+        let time = self.now.monotonic;
+        let mut over = Vec::new();
         let mut calls = 0;
-        for (&cookie, connection) in &mut self.connections {
-            connection.expire(self.now.monotonic, idle, &mut self.events);
-            if !self.events.is_empty() {
-                let mut desk = Desk {
-                    naming: &mut self.naming,
-                    now: self.instant,
-                    recorder: &mut self.recorder,
-                    waiting: &mut self.waiting,
-                };
-                connection.deliver(&mut self.events, cookie, &mut desk);
+        let mut renewals = 0;
+        let version = self.naming.version();
+        let (connections, events, mut desk) = self.parts();
+        for (&cookie, connection) in connections.iter_mut() {
+            connection.expire(time, idle, events);
+            if !events.is_empty() {
+                connection.deliver(events, cookie, &mut desk);
             }
-            connection.tell_losses(self.recorder.registry().own());
+            connection.tell_losses(desk.recorder.registry().own());
             calls += connection.open_streams();
-            if connection.is_over() || connection.is_doubtful(self.now.monotonic) {
+            // Asked before the two below, which may give it a name.
+            if connection.is_over() || connection.is_doubtful(time) {
                 over.push(cookie);
             }
-            if connection.is_unannounced(self.now.monotonic) {
-                unannounced.push(cookie);
+            if connection.is_unannounced(time) {
+                connection.announce(cookie, &mut desk);
+            } else if renewals < MAX_RENEWALS && connection.is_provisional(version) {
+                connection.ask_again(cookie, version, &mut desk);
+                renewals += 1;
             }
-            if connection.is_provisional() {
-                provisional.push(cookie);
-            }
-        }
-        for cookie in unannounced {
-            self.announce(cookie);
-        }
-        for cookie in provisional {
-            self.ask_again(cookie);
         }
         for cookie in over {
             self.remove(cookie);

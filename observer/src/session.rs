@@ -7,16 +7,17 @@
 
 mod half;
 mod loss;
+mod recent;
 mod sequence;
 
 use observer_ebpf::record::{Close, DataCount, Direction, END_STREAM, Kind, Record};
 
-use self::half::{Half, Read};
+use self::half::{Half, Headers, Read};
 pub use self::loss::SessionLosses;
 use crate::event;
 use crate::http2::{Broken, Piece, StreamId, TableSize};
 pub use crate::rpc::{CallEvent, Ended, MethodIndex, Side, Status};
-use crate::rpc::{Calls, Fields, Methods, Output, PATH, Sender};
+use crate::rpc::{Calls, Methods, Output, PATH, Sender};
 
 /// How long after the application closed a socket its send queue may still bring ends of calls. Where the
 /// connection is older than the observer, no other sign of its end may come.
@@ -57,19 +58,22 @@ impl Session {
     /// `payload` is what follows the head.
     pub fn on_record(&mut self, record: &Record, payload: &[u8], events: &mut Vec<CallEvent>) {
         let direction = Direction::from_raw(record.direction);
-        let lost = if is_numbered(record) {
-            self.half(direction).sequence.step(record.sequence)
-        } else {
-            0
-        };
-        if lost > 0 {
-            self.losses.lost_records = self.losses.lost_records.saturating_add(lost);
-            self.lose(direction);
+        let kind = Kind::from_raw(record.kind);
+        if kind != Some(Kind::Closed) || is_numbered(record) {
+            let lost = self.half(direction).sequence.step(record.sequence);
+            if lost > 0 {
+                self.losses.lost_records = self.losses.lost_records.saturating_add(lost);
+                self.lose(direction);
+            }
         }
-        self.count(direction, record.data, record.time, events);
-        self.count(direction.other(), record.data_other, record.time, events);
-        match Kind::from_raw(record.kind) {
-            Some(Kind::Frame) => self.on_piece(direction, record, payload, events),
+        if record.data.stream != 0 {
+            self.count(direction, record.data, record.time, events);
+        }
+        if record.data_other.stream != 0 {
+            self.count(direction.other(), record.data_other, record.time, events);
+        }
+        match kind {
+            Some(Kind::Frame) => self.on_piece(direction, &piece(record, payload), events),
             Some(Kind::Data) if record.flags & END_STREAM != 0 => self.on_data_end(direction, record, events),
             Some(Kind::Data) => {}
             Some(Kind::Socket) => self.on_socket(payload),
@@ -90,6 +94,8 @@ impl Session {
         {
             self.end(released, events);
         }
+        self.ingress.recent.release();
+        self.egress.recent.release();
         let (calls, mut output) = self.output(events);
         calls.expire(now, idle, &mut output);
     }
@@ -199,7 +205,7 @@ impl Session {
     }
 
     fn count(&mut self, direction: Direction, data: DataCount, time: u64, events: &mut Vec<CallEvent>) {
-        if data.stream == 0 || data.bytes == 0 {
+        if data.bytes == 0 {
             return;
         }
         let sender = self.sender(direction);
@@ -212,34 +218,34 @@ impl Session {
         }
     }
 
-    fn on_piece(
-        &mut self,
-        direction: Direction,
-        record: &Record,
-        payload: &[u8],
-        events: &mut Vec<CallEvent>,
-    ) {
-        let piece = Piece {
-            frame_type: record.frame_type,
-            flags: record.flags,
-            stream: StreamId::new(record.stream),
-            length: record.length,
-            offset: record.offset,
-            time: record.time,
-            payload,
-        };
-        let mut outcome = self.read(direction, &piece);
+    #[inline]
+    fn on_piece(&mut self, direction: Direction, piece: &Piece<'_>, events: &mut Vec<CallEvent>) {
+        match self.half(direction).recall(piece) {
+            Some(headers) => self.on_headers(direction, &headers, piece.time, events),
+            None => self.decode_piece(direction, piece, events),
+        }
+    }
+
+    /// Out of line, so that the way above stays short.
+    #[inline(never)]
+    fn decode_piece(&mut self, direction: Direction, piece: &Piece<'_>, events: &mut Vec<CallEvent>) {
+        let mut outcome = self.read_or_lose(direction, piece);
         // What does not continue the old may begin something new.
-        if let Err(broken) = outcome {
-            self.losses.broken_frames += 1;
-            self.lose(direction);
-            if broken != Broken::FrameSize {
-                outcome = self.read(direction, &piece);
-            }
+        if matches!(outcome, Err(Broken::Piece | Broken::Interleaved)) {
+            outcome = self.read_or_lose(direction, piece);
         }
         if let Ok(read) = outcome {
-            self.on_read(direction, read, record.time, events);
+            self.on_read(direction, read, piece.time, events);
         }
+    }
+
+    fn read_or_lose(&mut self, direction: Direction, piece: &Piece<'_>) -> Result<Read, Broken> {
+        let read = self.read(direction, piece);
+        if read.is_err() {
+            self.losses.broken_frames += 1;
+            self.lose(direction);
+        }
+        read
     }
 
     fn read(&mut self, direction: Direction, piece: &Piece<'_>) -> Result<Read, Broken> {
@@ -252,14 +258,17 @@ impl Session {
             calls,
             ..
         } = self;
+        if methods.is_crowded() {
+            // What is forgotten may come again under another number.
+            ingress.recent.clear();
+            egress.recent.clear();
+            let tokens = ingress.decoder.tokens(PATH).chain(egress.decoder.tokens(PATH));
+            methods.sweep(tokens.chain(calls.methods()));
+        }
         let half = match direction {
             Direction::Ingress => ingress,
             Direction::Egress => egress,
         };
-        if methods.is_crowded() {
-            let tokens = half.decoder.tokens(PATH);
-            methods.sweep(tokens.chain(calls.methods()));
-        }
         half.read(piece, methods, authority, losses)
     }
 
@@ -274,14 +283,7 @@ impl Session {
                     TableSize::Unchanged => {}
                 }
             }
-            Read::Headers {
-                stream,
-                end_stream,
-                begun,
-                fields,
-            } => {
-                self.on_headers(direction, stream, end_stream, &fields, (begun, time), events);
-            }
+            Read::Headers(headers) => self.on_headers(direction, &headers, time, events),
             Read::Reset { stream, code } => {
                 if let Some(sender) = self.sender(direction) {
                     let (calls, mut output) = self.output(events);
@@ -300,12 +302,16 @@ impl Session {
     fn on_headers(
         &mut self,
         direction: Direction,
-        stream: StreamId,
-        end_stream: bool,
-        fields: &Fields,
-        (begun, time): (u64, u64),
+        headers: &Headers,
+        time: u64,
         events: &mut Vec<CallEvent>,
     ) {
+        let &Headers {
+            stream,
+            end_stream,
+            begun,
+            ref fields,
+        } = headers;
         self.losses.unknown_fields = self.losses.unknown_fields.saturating_add(fields.unknown);
         let evidence = match (fields.is_request(), fields.is_response()) {
             (true, false) => Some(Sender::Client),
@@ -374,12 +380,23 @@ impl Session {
     }
 }
 
-/// The end of the socket is told by whoever sees it, outside of the numbered records of a direction.
-fn is_numbered(record: &Record) -> bool {
-    let closed = Kind::from_raw(record.kind) == Some(Kind::Closed);
-    !(closed
-        && matches!(
-            Close::from_raw(record.frame_type),
-            Some(Close::Gone | Close::Released)
-        ))
+fn piece<'a>(record: &Record, payload: &'a [u8]) -> Piece<'a> {
+    Piece {
+        frame_type: record.frame_type,
+        flags: record.flags,
+        stream: StreamId::new(record.stream),
+        length: record.length,
+        offset: record.offset,
+        time: record.time,
+        payload,
+    }
 }
+
+/// The end of the socket is told by whoever sees it, outside of the numbered records of a direction.
+fn is_numbered(closed: &Record) -> bool {
+    let close = Close::from_raw(closed.frame_type);
+    !matches!(close, Some(Close::Gone | Close::Released))
+}
+
+#[cfg(test)]
+mod tests;

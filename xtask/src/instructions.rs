@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::{Workspace, cargo};
 use crate::{build, packages, process};
 
-const FORMS: [&str; 3] = ["indexed", "literal", "inserted_anew"];
+const FORMS: [&str; 5] = ["indexed", "deadline", "literal", "traced", "inserted_anew"];
 const AT_ONCE: [u32; 2] = [1, 100];
 /// Numbers of batches, and calls in one. Each run has the same beginning; only the difference is calls.
 const BATCHES: [u64; 2] = [10, 40];

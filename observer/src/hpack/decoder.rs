@@ -34,6 +34,8 @@ pub struct Decoder {
     /// The largest table that the receiver of these blocks ever allowed; `None` where it was not seen. Never
     /// lowered: the sender may not have read the newer value yet.
     limit: Option<u32>,
+    /// How often the table has changed, in whatever way.
+    generation: u64,
 }
 
 /// What a literal's name turned out to be.
@@ -50,6 +52,7 @@ impl Decoder {
         Self {
             table: DynamicTable::new(DEFAULT_TABLE_SIZE),
             limit: Some(DEFAULT_TABLE_SIZE),
+            generation: 0,
         }
     }
 
@@ -59,11 +62,21 @@ impl Decoder {
         Self {
             table: DynamicTable::joined(),
             limit: None,
+            generation: 0,
         }
+    }
+
+    /// Another number after every change of the table. Between two blocks with the same number, and none of another
+    /// outcome than `Ok`, the same bytes mean the same fields: the table is all that a block depends on, but for table
+    /// sizes, which change it.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// A block was not seen: it may have inserted anything and resized the table.
     pub fn lose(&mut self) {
+        self.generation += 1;
         self.table = DynamicTable::joined();
     }
 
@@ -128,6 +141,7 @@ impl Decoder {
         if self.limit.is_some_and(|limit| size > limit) {
             return Err(Malformed::SizeUpdateLimit);
         }
+        self.generation += 1;
         self.table.resize(size);
         Ok(())
     }
@@ -170,27 +184,38 @@ impl Decoder {
     ) -> Result<(), Malformed> {
         match self.meaning(name, indexing, vocabulary)? {
             Meaning::Wanted(name) => {
-                let (token, length) = value.read(|text, length| (vocabulary.value(name, text), length))?;
+                let known = value
+                    .is_huffman()
+                    .then(|| vocabulary.known_value(name, value.raw()));
+                let (token, length) = match known.flatten() {
+                    Some(known) => known,
+                    None => value.read(|text, length| (vocabulary.value(name, text), length))?,
+                };
                 vocabulary.field(name, token);
                 if indexing {
                     let length = length.saturating_add(vocabulary.name_length(name));
-                    self.table.insert(Content::Wanted { name, token }, length);
+                    self.insert(Content::Wanted { name, token }, length);
                 }
             }
             Meaning::Unwanted { length: name_length } => {
                 if indexing {
                     let length = name_length.saturating_add(value.length()?);
-                    self.table.insert(Content::Unwanted { name_length }, length);
+                    self.insert(Content::Unwanted { name_length }, length);
                 }
             }
             Meaning::Unknown => {
                 vocabulary.unknown();
                 if indexing {
-                    self.table.insert(Content::Unknown, value.length()?);
+                    self.insert(Content::Unknown, value.length()?);
                 }
             }
         }
         Ok(())
+    }
+
+    fn insert(&mut self, content: Content, length: u32) {
+        self.generation += 1;
+        self.table.insert(content, length);
     }
 
     fn meaning(

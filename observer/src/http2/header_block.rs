@@ -9,6 +9,7 @@ const PROMISED_STREAM: usize = 4;
 
 /// Where in a frame's payload of `length` bytes the fields stand; `first` is its first byte. `None` where
 /// padding and fixed fields leave no room.
+#[inline]
 pub(super) fn fields(frame_type: u8, flags: u8, length: usize, first: Option<u8>) -> Option<Range<usize>> {
     let mut start = 0_usize;
     let mut padding = 0_usize;

@@ -98,8 +98,12 @@ impl Calls {
                 self.opened.request(stream, true, time);
                 let is_grpc = call.phase == Phase::UnseenCall;
                 call.phase = Phase::Candidate;
-                let verdict = recognition::request(fields, self.habit, output.methods);
-                self.judge(stream, if is_grpc { Verdict::Grpc } else { verdict }, output);
+                let verdict = if is_grpc {
+                    Verdict::Grpc
+                } else {
+                    recognition::request(fields, self.habit, output.methods)
+                };
+                verdict::judge(call, verdict, &mut self.habit, output);
                 self.highest = self.highest.max(stream);
             }
             return;
@@ -115,12 +119,9 @@ impl Calls {
         let mut call = Call::new(stream, Phase::Candidate, time, self.losses);
         call.request(fields, begun);
         self.opened.request(stream, false, time);
+        let verdict = recognition::request(fields, self.habit, output.methods);
+        verdict::judge(&mut call, verdict, &mut self.habit, output);
         self.streams.insert(call);
-        self.judge(
-            stream,
-            recognition::request(fields, self.habit, output.methods),
-            output,
-        );
         if stream > self.last_processed {
             self.end(stream, Status::Unavailable, time, output);
         }
@@ -169,7 +170,7 @@ impl Calls {
         if !end_stream {
             call.early_status = call.early_status.or(fields.grpc_status);
         }
-        self.judge(stream, verdict, output);
+        verdict::judge(call, verdict, &mut self.habit, output);
         if end_stream {
             self.end_by_answer(stream, status, time, output);
         }

@@ -18,6 +18,8 @@ pub(super) struct RecentlyEnded {
     /// Stream 0 is no call's.
     streams: [(u32, Was); MAX_REMEMBERED],
     next: usize,
+    /// The highest id that was ever among them: most that are looked for are above.
+    highest: u32,
 }
 
 impl RecentlyEnded {
@@ -25,6 +27,7 @@ impl RecentlyEnded {
         Self {
             streams: [(0, Was::NoCall); MAX_REMEMBERED],
             next: 0,
+            highest: 0,
         }
     }
 
@@ -33,6 +36,7 @@ impl RecentlyEnded {
             *place = (stream.number(), was);
         }
         self.next = (self.next + 1) % MAX_REMEMBERED;
+        self.highest = self.highest.max(stream.number());
     }
 
     pub(super) fn contains(&self, stream: StreamId) -> bool {
@@ -40,7 +44,11 @@ impl RecentlyEnded {
     }
 
     /// What the stream was.
+    #[inline]
     pub(super) fn find(&self, stream: StreamId) -> Option<Was> {
+        if stream.number() > self.highest {
+            return None;
+        }
         self.streams
             .iter()
             .find(|&&(ended, _)| ended == stream.number())

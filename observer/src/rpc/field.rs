@@ -52,6 +52,10 @@ static WANTED: [Wanted; 8] = [
 /// A host name with a port; what is longer is no name that could be resolved.
 const MAX_AUTHORITY: usize = 255 + 6;
 
+/// Values that nearly every call has, in the form in which most peers send them.
+static GRPC: Encoded = Encoded::new(b"application/grpc");
+static TRAILERS_CODED: Encoded = Encoded::new(b"trailers");
+
 const POST: u32 = 1;
 const TRAILERS: u32 = 1;
 
@@ -158,6 +162,19 @@ impl Vocabulary for Reader<'_> {
     }
 
     #[inline]
+    fn known_value(&mut self, name: Name, huffman: &[u8]) -> Option<(u32, u32)> {
+        match name {
+            PATH => self
+                .methods
+                .recent(huffman)
+                .map(|(method, length)| (method.token(), length)),
+            CONTENT_TYPE if huffman == GRPC.bytes() => Some((ContentType::Grpc.token(), 16)),
+            TE if huffman == TRAILERS_CODED.bytes() => Some((TRAILERS, 8)),
+            _ => None,
+        }
+    }
+
+    #[inline]
     fn value(&mut self, name: Name, value: Option<&[u8]>) -> u32 {
         let text = value.unwrap_or_default();
         match name {
@@ -210,6 +227,7 @@ impl Vocabulary for Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hpack::encode_huffman;
 
     #[test]
     fn numbers_are_places() {
@@ -232,6 +250,24 @@ mod tests {
             let found = reader.static_name(index, name.as_bytes());
             assert_eq!(found, reader.name(Text::plain(name.as_bytes())));
             assert!(found.is_some());
+        }
+    }
+
+    #[test]
+    fn known_values_are_the_values() {
+        let (mut methods, mut authority) = (Methods::new(), None);
+        let mut reader = Reader::new(&mut methods, &mut authority);
+        for (name, value) in [
+            (PATH, "/pkg.Service/Method"),
+            (CONTENT_TYPE, "application/grpc"),
+            (TE, "trailers"),
+        ] {
+            let token = reader.value(name, Some(value.as_bytes()));
+            let length = u32::try_from(value.len()).unwrap();
+            let coded = encode_huffman(value.as_bytes());
+            assert_eq!(reader.known_value(name, &coded), Some((token, length)), "{value}");
+            assert_eq!(reader.known_value(AUTHORITY, &coded), None);
+            assert_eq!(reader.known_value(name, &coded[1..]), None);
         }
     }
 }

@@ -4,11 +4,13 @@
 //! Paths of requests that turn out not to be gRPC must not fill the table for those that are, so a path that no
 //! call has used is forgotten when there are many of them, and its number used again; nobody outside has seen it.
 
+use crate::hpack::encode_huffman;
+
 /// Methods of one connection at most, the rest is `_other`. Services have tens; a proxy's connection carries the
 /// methods of one upstream. Scanners have millions, hence a bound.
 pub const MAX_METHODS: usize = 512;
 
-/// Bytes of all paths of a connection at most.
+/// Bytes of all paths of a connection at most, each in two forms.
 pub const MAX_METHOD_BYTES: usize = 64 * 1024;
 
 /// Paths no call has used, before they are swept.
@@ -28,6 +30,12 @@ impl MethodIndex {
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)
+    }
+
+    /// The other way.
+    #[must_use]
+    pub fn from_index(index: usize) -> Self {
+        u16::try_from(index).map_or(Self::OTHER, Self)
     }
 
     pub(super) fn token(self) -> u32 {
@@ -63,6 +71,36 @@ struct Slot {
     hash: u32,
     uses: Use,
     path: Box<[u8]>,
+    /// The Huffman form; empty where that is longer, as no peer would send it then.
+    coded: Box<[u8]>,
+}
+
+impl Slot {
+    fn free() -> Self {
+        Self {
+            hash: 0,
+            uses: Use::Free,
+            path: Box::default(),
+            coded: Box::default(),
+        }
+    }
+
+    fn new(hash: u32, path: &[u8]) -> Self {
+        let mut coded = encode_huffman(path);
+        if coded.len() > path.len() {
+            coded = Vec::new();
+        }
+        Self {
+            hash,
+            uses: Use::Seen,
+            path: path.into(),
+            coded: coded.into(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.path.len() + self.coded.len()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +141,16 @@ impl Methods {
         self.slots.capacity() * size_of::<Slot>() + self.bytes
     }
 
+    /// The number and the length of the path that was resolved last, if this is its Huffman form. There is but one
+    /// such form of a text, so equal forms are equal paths.
+    #[inline]
+    pub(super) fn recent(&self, huffman: &[u8]) -> Option<(MethodIndex, u32)> {
+        let slot = self.slots.get(self.recent)?;
+        let is_it = !huffman.is_empty() && *slot.coded == *huffman;
+        let length = u32::try_from(slot.path.len()).ok()?;
+        is_it.then_some((MethodIndex::at(self.recent), length))
+    }
+
     /// The number of a path, a new one where it has none.
     pub(super) fn resolve(&mut self, path: &[u8]) -> MethodIndex {
         let hash = hash(path);
@@ -118,14 +166,11 @@ impl Methods {
     }
 
     fn add(&mut self, hash: u32, path: &[u8]) -> MethodIndex {
-        if self.bytes + path.len() > MAX_METHOD_BYTES {
+        let slot = Slot::new(hash, path);
+        let bytes = slot.bytes();
+        if self.bytes + bytes > MAX_METHOD_BYTES {
             return MethodIndex::OTHER;
         }
-        let slot = Slot {
-            hash,
-            uses: Use::Seen,
-            path: path.into(),
-        };
         let place = self
             .slots
             .iter()
@@ -136,7 +181,7 @@ impl Methods {
             None if place < MAX_METHODS => self.slots.push(slot),
             None => return MethodIndex::OTHER,
         }
-        self.bytes += path.len();
+        self.bytes += bytes;
         self.unused += 1;
         self.recent = place;
         MethodIndex::at(place)
@@ -171,13 +216,9 @@ impl Methods {
         }
         for (slot, referred) in self.slots.iter_mut().zip(referred) {
             if slot.uses == Use::Seen && !referred {
-                self.bytes -= slot.path.len();
+                self.bytes -= slot.bytes();
                 self.unused -= 1;
-                *slot = Slot {
-                    hash: 0,
-                    uses: Use::Free,
-                    path: Box::default(),
-                };
+                *slot = Slot::free();
             }
         }
         self.pinned = self.unused;

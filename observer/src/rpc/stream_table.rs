@@ -18,6 +18,8 @@ pub(super) struct StreamTable {
     /// Ascending, with the place in `calls`.
     order: Vec<(StreamId, u32)>,
     calls: Vec<Call>,
+    /// Where in `order` a stream was last found: what is looked for once is mostly looked for again.
+    recent: usize,
 }
 
 impl StreamTable {
@@ -25,6 +27,7 @@ impl StreamTable {
         Self {
             order: Vec::new(),
             calls: Vec::new(),
+            recent: 0,
         }
     }
 
@@ -38,7 +41,9 @@ impl StreamTable {
 
     #[inline]
     pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Call> {
-        let place = self.order.get(self.find(stream).ok()?)?.1;
+        let at = self.find(stream).ok()?;
+        self.recent = at;
+        let place = self.order.get(at)?.1;
         self.calls.get_mut(usize::try_from(place).ok()?)
     }
 
@@ -113,6 +118,9 @@ impl StreamTable {
 
     fn find(&self, stream: StreamId) -> Result<usize, usize> {
         // Almost always the newest, or one beyond.
+        if self.order.get(self.recent).is_some_and(|&(id, _)| id == stream) {
+            return Ok(self.recent);
+        }
         match self.order.last() {
             None => Err(0),
             Some(&(last, _)) if last < stream => Err(self.order.len()),

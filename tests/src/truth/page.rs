@@ -37,6 +37,22 @@ pub fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../observer/docs/truth.md")
 }
 
+pub fn today() -> String {
+    let date = std::process::Command::new("date")
+        .args(["-u", "+%Y-%m-%d"])
+        .output();
+    date.map_or_else(
+        |_| "an unknown day".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}
+
+/// The running kernel's release.
+pub fn kernel() -> std::io::Result<String> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    Ok(release.trim().to_owned())
+}
+
 pub fn page(table: &Table, about: &About) -> String {
     let mut text = HEAD.to_owned();
     let _ = writeln!(

@@ -70,6 +70,8 @@ fn run(workspace: &Workspace, program: &Path, folder: &Path, target: &str) -> Re
         "--",
         &format!("-max_total_time={SECONDS}"),
         "-verbosity=0",
+        // An input that takes this long is a finding; libFuzzer itself would wait for twenty minutes.
+        "-timeout=10",
         "-print_final_stats=1",
     ]);
     process::succeeds(command.env("CARGO", cargo()).current_dir(&workspace.root))

@@ -4,43 +4,41 @@ use super::{Calls, Output};
 use crate::http2::StreamId;
 use crate::rpc::call::{Call, Phase};
 use crate::rpc::ended::Was;
-use crate::rpc::recognition::Verdict;
+use crate::rpc::recognition::{Habit, Verdict};
 use crate::rpc::{CallEvent, Ended, MAX_STREAMS, Status};
 
-impl Calls {
-    /// Applies what was found out about a stream.
-    pub(super) fn judge(&mut self, stream: StreamId, verdict: Verdict, output: &mut Output<'_>) {
-        let Some(call) = self.streams.get_mut(stream) else {
-            return;
-        };
-        match (call.phase, verdict) {
-            (Phase::Candidate, Verdict::Grpc) => {
-                call.phase = Phase::Recognised;
-                self.habit.grpc = true;
-                output.methods.tell(call.method);
-                output.events.push(CallEvent::Started {
-                    stream,
-                    method: call.method,
-                    time: call.started,
-                });
-            }
-            (Phase::Unseen, Verdict::Grpc) => {
-                call.phase = Phase::UnseenCall;
-                self.habit.grpc = true;
-            }
-            (Phase::Candidate | Phase::Unseen, Verdict::Foreign | Verdict::GrpcWeb) => {
-                call.phase = Phase::Foreign;
-                self.habit.other = true;
-                match verdict {
-                    Verdict::GrpcWeb => output.losses.grpc_web_requests += 1,
-                    _ => output.losses.non_grpc_requests += 1,
-                }
-            }
-            // What is known of a request is not undone by its response: a proxy may answer in its place.
-            _ => {}
+/// Applies what was found out about a stream.
+#[inline]
+pub(super) fn judge(call: &mut Call, verdict: Verdict, habit: &mut Habit, output: &mut Output<'_>) {
+    match (call.phase, verdict) {
+        (Phase::Candidate, Verdict::Grpc) => {
+            call.phase = Phase::Recognised;
+            habit.grpc = true;
+            output.methods.tell(call.method);
+            output.events.push(CallEvent::Started {
+                stream: call.stream,
+                method: call.method,
+                time: call.started,
+            });
         }
+        (Phase::Unseen, Verdict::Grpc) => {
+            call.phase = Phase::UnseenCall;
+            habit.grpc = true;
+        }
+        (Phase::Candidate | Phase::Unseen, Verdict::Foreign | Verdict::GrpcWeb) => {
+            call.phase = Phase::Foreign;
+            habit.other = true;
+            match verdict {
+                Verdict::GrpcWeb => output.losses.grpc_web_requests += 1,
+                _ => output.losses.non_grpc_requests += 1,
+            }
+        }
+        // What is known of a request is not undone by its response: a proxy may answer in its place.
+        _ => {}
     }
+}
 
+impl Calls {
     /// An end that says something; where it could not be understood, that is counted.
     pub(super) fn end_by_answer(
         &mut self,
@@ -96,10 +94,15 @@ impl Calls {
     }
 
     /// Where all room is taken, the longest idle eighth goes: one by one would cost a search for each new call.
+    #[inline]
     pub(super) fn make_room(&mut self, time: u64, output: &mut Output<'_>) {
-        if !self.streams.is_full() {
-            return;
+        if self.streams.is_full() {
+            self.evict(time, output);
         }
+    }
+
+    #[cold]
+    fn evict(&mut self, time: u64, output: &mut Output<'_>) {
         let mut idle = self.streams.idle_since(self.streams.idle_eighth());
         idle.truncate(MAX_STREAMS / 8);
         for stream in idle {
