@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id};
-use observer_ebpf::connection::{Connection, Half};
+use observer_ebpf::connection::{Connection, Half, announced};
 use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{
     Close, DataCount, Direction, END_STREAM, HEADERS, Kind, RST_STREAM, Record, Socket,
@@ -129,6 +129,10 @@ impl Emitter {
     pub fn set_announced(&self, announced: u8) {
         // SAFETY: as above. Both directions may write; a `Socket` record too many does no harm.
         unsafe { (*self.connection).announced = announced };
+        if announced == announced::YES {
+            // SAFETY: as above.
+            unsafe { (*self.connection).told = 1 };
+        }
     }
 
     #[inline(always)]

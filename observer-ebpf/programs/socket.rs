@@ -50,7 +50,7 @@ pub fn released(context: SockContext) -> i32 {
     // SAFETY: null or live storage.
     if let Some(connection) = unsafe { connection.as_ref() }
         && connection.watched == 0
-        && connection.announced != 0
+        && connection.told != 0
     {
         end(connection, Close::Released);
     }
@@ -118,7 +118,7 @@ fn gone(sk: *mut bpf_sock, close: Close) {
     let connection = CONNECTIONS.get(sk.cast());
     // SAFETY: null or live storage.
     if let Some(connection) = unsafe { connection.as_ref() }
-        && connection.announced != 0
+        && connection.told != 0
     {
         end(connection, close);
     }

@@ -108,7 +108,8 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
         return first_sight(skb, sk, direction);
     }
     // SAFETY: storage lives as long as the run. `settled` goes from 0 to 1 once; reading it early costs nothing.
-    if unsafe { (*connection).shared.settled } != 0 {
+    let (settled, announced) = unsafe { ((*connection).shared.settled, (*connection).announced) };
+    if settled != 0 && announced == announced::YES {
         return;
     }
     let segment = match Segment::parse(skb) {
@@ -196,13 +197,16 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
         };
         half.top = segment.start;
     }
+    if shared.settled != 0 {
+        half.walk.phase = phase::IGNORE;
+    }
     if segment.flags & RST != 0 {
         // A socket that the kernel watches for us tells its end itself. For others, a forged reset must not end
         // the calls: it has to stand exactly where the stream does.
         // SAFETY: written before the first packet.
-        let (watched, announced) = unsafe { ((*connection).watched, (*connection).announced) };
+        let (watched, told) = unsafe { ((*connection).watched, (*connection).told) };
         let stands = segment.start == half.top || direction as u8 == 1;
-        if watched == 0 && announced != announced::NO && stands {
+        if watched == 0 && told != 0 && stands {
             emitter.closed(&mut half.walk, segment.time, Close::Reset);
         }
         release(skb, connection, direction, direction, 0);
@@ -215,11 +219,13 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
         return;
     }
     // SAFETY: storage lives as long as the run.
-    if unsafe { (*connection).announced } == announced::FAILED {
-        // SAFETY: as above.
-        unsafe { (*connection).announced = announced::NO };
-    }
-    let went = walk::<_, WALK_FIRST>(half, shared, &segment, &emitter);
+    let announced = unsafe { (*connection).announced };
+    let owed = announced == announced::FAILED || (shared.settled != 0 && announced == announced::NO);
+    let went = if owed {
+        Went::Unannounced
+    } else {
+        walk::<_, WALK_FIRST>(half, shared, &segment, &emitter)
+    };
     carry_on(skb, connection, direction, &segment, went);
 }
 

@@ -40,7 +40,10 @@ pub fn walk<B: Bytes, const MOST: u32>(
         match half.tell.what {
             What::Done => return Went::Done,
             What::Nothing => {}
-            What::Protocol => emitter.set_announced(announced::NO),
+            What::Protocol => {
+                emitter.set_announced(announced::NO);
+                return Went::Unannounced;
+            }
             _ => emitter.tell(half, shared, source),
         }
         forget();

@@ -100,7 +100,7 @@ impl Half {
 pub mod announced {
     pub const NO: u8 = 0;
     pub const YES: u8 = 1;
-    /// The ring was full; tried again with the next packet.
+    /// The ring was full; tried again with the next packet, also of a connection that is settled.
     pub const FAILED: u8 = 2;
 }
 
@@ -121,7 +121,9 @@ pub struct Connection {
     pub watched: u8,
     /// 1: data that came with the handshake waits, and has to be walked before the first answer to it.
     pub adopted: u8,
-    pub reserved: [u8; 4],
+    /// 1: the daemon was told of this socket, whatever became of it since, and has to be told of its end.
+    pub told: u8,
+    pub reserved: [u8; 3],
     pub halves: [Half; 2],
 }
 

@@ -28,6 +28,18 @@ impl Naming for Named {
         Vec::new()
     }
 
+    fn renew(&mut self, _: u64, _: &Socket, _: Instant, _: bool) -> Resolution {
+        Resolution::Known(self.0.clone())
+    }
+
+    fn version(&self) -> u64 {
+        0
+    }
+
+    fn nobody(&mut self, _: &Socket) -> Attributed {
+        self.0.clone()
+    }
+
     fn missed(&self) -> u64 {
         0
     }

@@ -28,7 +28,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
@@ -80,6 +80,8 @@ pub enum Resolution {
     Known(Attributed),
     /// The answer will be among the [`Attribution::answers`], within [`MAX_WAIT`](resolver::worker::MAX_WAIT) and a little.
     Pending,
+    /// There are too many questions: this is nobody's name. To be asked for again.
+    Refused(Attributed),
 }
 
 /// What was attributed and what was not.
@@ -87,7 +89,7 @@ pub enum Resolution {
 pub struct Counts {
     pub cached: u64,
     pub asked: u64,
-    /// Answered "unknown" because too many questions were open.
+    /// Answered "unknown", at first, because too many questions were open or too many calls waited for answers.
     pub refused: u64,
     /// Answers in which nothing was known.
     pub missed: u64,
@@ -100,6 +102,7 @@ pub struct Attribution {
     answers: Receiver<Answer>,
     pending: HashSet<u64>,
     unknown: Arc<Identity>,
+    catalog: Arc<RwLock<Catalog>>,
     limits: Arc<Limits>,
     pub counts: Counts,
 }
@@ -124,7 +127,14 @@ impl Attribution {
         } = settings;
         let unknown = Arc::new(Identity::unknown(&node));
         let host = Host::new(&proc, &cgroups);
-        let resolver = Resolver::new(host, Rules::new(rules), runtimes, node, catalog, roster);
+        let resolver = Resolver::new(
+            host,
+            Rules::new(rules),
+            runtimes,
+            node,
+            Arc::clone(&catalog),
+            roster,
+        );
         let (questions, asked) = mpsc::sync_channel(MAX_PENDING);
         // Bounded by the questions.
         let (answer, answers) = mpsc::channel();
@@ -143,6 +153,7 @@ impl Attribution {
             answers,
             pending: HashSet::new(),
             unknown,
+            catalog,
             limits,
             counts: Counts::default(),
         })
@@ -155,24 +166,54 @@ impl Attribution {
 
     /// `socket.role` should be what the traffic has shown by now, not only what the kernel saw.
     pub fn resolve(&mut self, connection: u64, socket: &Socket, now: Instant) -> Resolution {
+        if let Some(known) = self.remembered(socket, now) {
+            return Resolution::Known(known);
+        }
+        let resolution = self.ask(connection, socket, now, true);
+        self.counts.refused += u64::from(matches!(resolution, Resolution::Refused(_)));
+        resolution
+    }
+
+    /// A better name for a connection that goes by the UID of its pod, if there is one by now, or (`patient`) for one
+    /// that was refused a name.
+    pub fn renew(&mut self, connection: u64, socket: &Socket, now: Instant, patient: bool) -> Resolution {
+        if let Some(known) = self.remembered(socket, now)
+            && known.identity.source != Source::PodUid
+        {
+            return Resolution::Known(known);
+        }
+        self.ask(connection, socket, now, patient)
+    }
+
+    /// Of the list of pods: another one may have names that this one had not.
+    pub fn version(&self) -> u64 {
+        self.catalog
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .version()
+    }
+
+    fn remembered(&mut self, socket: &Socket, now: Instant) -> Option<Attributed> {
         let accepted = Role::from_raw(socket.role) == Role::Passive;
-        match self.cache.get(socket, !accepted, now) {
-            Hit::Fresh(known) => {
-                self.counts.cached += 1;
-                return Resolution::Known(known);
-            }
+        let known = match self.cache.get(socket, !accepted, now) {
+            Hit::Fresh(known) => known,
             Hit::Stale(known) => {
-                self.counts.cached += 1;
                 // Nobody waits for it; if there is no room, the next connection asks again.
                 let _ = self.questions.try_send(Question {
                     connection: 0,
                     socket: *socket,
                     asked: now,
+                    patient: true,
                 });
-                return Resolution::Known(known);
+                known
             }
-            Hit::Missing => {}
-        }
+            Hit::Missing => return None,
+        };
+        self.counts.cached += 1;
+        Some(known)
+    }
+
+    fn ask(&mut self, connection: u64, socket: &Socket, now: Instant, patient: bool) -> Resolution {
         if self.pending.contains(&connection) {
             return Resolution::Pending;
         }
@@ -180,18 +221,28 @@ impl Attribution {
             connection,
             socket: *socket,
             asked: now,
+            patient,
         };
         if self.pending.len() >= MAX_PENDING || self.questions.try_send(question).is_err() {
-            self.counts.refused += 1;
-            let peer = if accepted { "".into() } else { address(socket) };
-            return Resolution::Known(Attributed {
-                identity: Arc::clone(&self.unknown),
-                peer,
-            });
+            return Resolution::Refused(self.unknown(socket));
         }
         self.counts.asked += 1;
         self.pending.insert(connection);
         Resolution::Pending
+    }
+
+    /// The answer where there is no room to wait for another.
+    pub fn refuse(&mut self, socket: &Socket) -> Attributed {
+        self.counts.refused += 1;
+        self.unknown(socket)
+    }
+
+    fn unknown(&self, socket: &Socket) -> Attributed {
+        let accepted = Role::from_raw(socket.role) == Role::Passive;
+        Attributed {
+            identity: Arc::clone(&self.unknown),
+            peer: if accepted { "".into() } else { address(socket) },
+        }
     }
 
     /// Connections that were pending and no longer are. To be asked for in every turn of the pipeline's loop.

@@ -6,6 +6,7 @@
 mod connection;
 pub mod drive;
 pub mod loss;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,12 @@ pub trait Naming {
     fn resolve(&mut self, connection: u64, socket: &Socket, now: Instant) -> Resolution;
     /// Connections that were pending and no longer are.
     fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)>;
+    /// A better name than the UID of a pod, if there is one by now; or, worth waiting for, than none.
+    fn renew(&mut self, connection: u64, socket: &Socket, now: Instant, patient: bool) -> Resolution;
+    /// Changes whenever there may be better names.
+    fn version(&self) -> u64;
+    /// The name for a connection that cannot wait for its own, which may still come.
+    fn nobody(&mut self, socket: &Socket) -> Attributed;
     /// Connections that could not be named so far.
     fn missed(&self) -> u64;
 }
@@ -36,6 +43,18 @@ impl Naming for Attribution {
 
     fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)> {
         Self::answers(self, now)
+    }
+
+    fn renew(&mut self, connection: u64, socket: &Socket, now: Instant, patient: bool) -> Resolution {
+        Self::renew(self, connection, socket, now, patient)
+    }
+
+    fn version(&self) -> u64 {
+        Self::version(self)
+    }
+
+    fn nobody(&mut self, socket: &Socket) -> Attributed {
+        Self::refuse(self, socket)
     }
 
     fn missed(&self) -> u64 {
@@ -71,6 +90,10 @@ const EVICTED_SHARE: usize = 64;
 /// Connections that ended within a second or two; more than so many are not known to have ended.
 const MAX_ENDED: usize = 1 << 16;
 
+/// Connections of one sweep for which a better name is asked; some 10 µs of the attribution thread each. The others
+/// come next.
+const MAX_RENEWALS: usize = 512;
+
 /// What is looked after for all connections takes a pass over them; once in so many nanoseconds.
 const SWEEP: u64 = 1_000_000_000;
 
@@ -85,7 +108,7 @@ pub struct Pipeline<N> {
     now: Now,
     instant: Instant,
     swept: u64,
-    /// Events that wait for names, of all connections.
+    /// Methods that wait for names, of all connections.
     waiting: usize,
     /// Connections that ended since the last sweep, and those before it. Another CPU may have been about to tell
     /// something when a socket was closed: that is no new connection.
@@ -295,6 +318,8 @@ impl<N: Naming> Pipeline<N> {
         let time = self.now.monotonic;
         let mut over = Vec::new();
         let mut calls = 0;
+        let mut renewals = 0;
+        let version = self.naming.version();
         let (connections, events, mut desk) = self.parts();
         for (&cookie, connection) in connections.iter_mut() {
             connection.expire(time, idle, events);
@@ -309,8 +334,9 @@ impl<N: Naming> Pipeline<N> {
             }
             if connection.is_unannounced(time) {
                 connection.announce(cookie, &mut desk);
-            } else if connection.is_provisional() {
-                connection.ask_again(cookie, &mut desk);
+            } else if renewals < MAX_RENEWALS && connection.is_provisional(version) {
+                connection.ask_again(cookie, version, &mut desk);
+                renewals += 1;
             }
         }
         for cookie in over {

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::capture::place::spawn;
 use crate::prerequisite::{self, Error, apt, get};
@@ -106,7 +106,8 @@ impl Pair {
                 })
             })
         });
-        let joined = knocking.join().expect("the thread that knocks has panicked");
+        let joined = knocking.join();
+        let joined = joined.unwrap_or_else(|_| Err(anyhow!("the thread that knocks has panicked")));
         joined.map_err(|error| Error::Broken(error.to_string()))
     }
 

@@ -1,4 +1,5 @@
 //! A child process that cannot outlive its test: spoken to by lines, waited for with a limit, killed with its group.
+//! If the test itself is killed, the kernel ends the child (`offspring`).
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal};
+
+pub mod offspring;
 
 /// Lines of standard error kept for the report of a failure.
 const MAX_ERROR_LINES: usize = 40;
@@ -61,14 +64,14 @@ impl Process {
             .map(|part| part.to_string_lossy())
             .collect::<Vec<_>>()
             .join(" ");
-        let mut child = Command::new(program)
+        let mut starting = Command::new(program);
+        starting
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
+            .process_group(0);
+        let mut child = offspring::spawn(starting).with_context(|| format!("cannot start {name}"))?;
         let (sender, lines) = channel();
         let stdout = child.stdout.take().context("no standard output")?;
         std::thread::spawn(move || each_line(stdout, |line| sender.send(line).is_ok()));

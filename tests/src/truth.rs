@@ -21,3 +21,4 @@ pub mod stage;
 pub mod table;
 pub mod verdict;
 pub mod watch;
+pub mod wire;

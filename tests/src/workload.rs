@@ -9,6 +9,7 @@ use crate::prerequisite::Error;
 pub mod cache;
 pub mod command;
 pub mod comparison;
+mod cpp;
 mod go;
 pub mod h2load;
 pub mod interop;
@@ -34,10 +35,11 @@ pub enum Language {
     Node,
     Grpclib,
     Java,
+    Cpp,
 }
 
 impl Language {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Python,
         Self::PythonAsyncio,
         Self::Go,
@@ -45,6 +47,7 @@ impl Language {
         Self::Node,
         Self::Grpclib,
         Self::Java,
+        Self::Cpp,
     ];
 
     /// Whether its server's program hears of calls of methods that it does not have.
@@ -60,6 +63,7 @@ impl Language {
             Self::Rust => rust::prepare(),
             Self::Node => node::prepare(),
             Self::Java => java::prepare(),
+            Self::Cpp => cpp::prepare(),
         };
         Ok(Program {
             language: self,
@@ -78,6 +82,7 @@ impl fmt::Display for Language {
             Self::Node => "grpc-js",
             Self::Grpclib => "grpclib",
             Self::Java => "grpc-java",
+            Self::Cpp => "grpc++",
         })
     }
 }

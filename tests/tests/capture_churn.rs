@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use observer::probe::Probe;
 use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{Close, Kind, Record};
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{Timeout, set_socket_linger, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tests::capture::kernel::map_bytes;
@@ -210,7 +210,10 @@ fn ask(number: usize, address: SocketAddr, [there, back]: &[Vec<u8>; 2]) -> TcpS
 }
 
 fn answer(listener: &TcpListener, [there, back]: &[Vec<u8>; 2]) -> TcpStream {
+    // A client that has failed does not come.
+    set_socket_timeout(listener, Timeout::Recv, Some(LIMIT)).unwrap();
     let (mut server, _) = listener.accept().unwrap();
+    server.set_read_timeout(Some(LIMIT)).unwrap();
     server.read_exact(&mut vec![0; there.len()]).unwrap();
     server.write_all(back).unwrap();
     server

@@ -1,4 +1,5 @@
-//! Traffic that is not HTTP/2 is never taken for it: from its beginning, and joined in the middle.
+//! Traffic that is not HTTP/2 is never taken for it: from its beginning, and joined in the middle. And whatever it was
+//! taken for, the daemon is told when it ends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
@@ -6,21 +7,24 @@ use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::Command;
 
-use observer_ebpf::record::Protocol;
-use tests::capture::foreign::{Server, Talk, binary, free_port, http1, own, postgres, redis, tls};
+use observer_ebpf::record::{Protocol, SETTINGS};
+use tests::capture::foreign::{
+    Server, Talk, binary, free_port, http1, own, postgres, redis, tls, wait_for_ends, web_socket,
+};
 use tests::capture::seen::Seen;
 use tests::capture::watch::Watch;
 use tests::prerequisite::{Error, apt, get, or_skip};
 
 /// Steps before the observer comes, and behind: more than the segments after which a connection is given up.
 const BEFORE: usize = 20;
-const BEHIND: usize = 1200;
+const BEHIND: usize = 2500;
 /// Connections of each kind.
 const EACH: usize = 4;
 
 /// Runs connections that are older than the observer and such that are not; asserts that none is taken for HTTP/2,
-/// and that those seen from the start are taken for `expected`.
-fn check(test: &str, open: impl Fn(u64) -> Talk, expected: Protocol) {
+/// that every socket of those seen from the start is taken for `expected`, those of the older ones for `joined_as`, and
+/// that all are told to have ended.
+fn check(test: &str, open: impl Fn(u64) -> Talk, expected: Protocol, joined_as: Protocol) {
     let mut talks: Vec<Talk> = (0..EACH).map(|number| open(number as u64)).collect();
     for talk in &mut talks {
         talk.step(BEFORE).unwrap();
@@ -36,23 +40,38 @@ fn check(test: &str, open: impl Fn(u64) -> Talk, expected: Protocol) {
     let mut ports: Vec<u16> = talks.iter().map(|talk| talk.port).collect();
     ports.dedup();
     drop(talks);
+    wait_for_ends(&ports).unwrap();
     let (seen, _) = watch.finish();
     let [joined, whole] = verdicts(&seen, &ports);
     println!("{test}: joined {joined:?}, from the start {whole:?}");
-    let names: Vec<&str> = joined.keys().chain(whole.keys()).map(String::as_str).collect();
+    // Both sockets of each connection. Whether a server listens yet is asked by connections too.
+    let named = |protocol: Protocol| vec![format!("{protocol:?}")];
+    assert_eq!(
+        whole.keys().cloned().collect::<Vec<_>>(),
+        named(expected),
+        "{test}: from the start"
+    );
     assert!(
-        !names.contains(&"Http2"),
-        "{test}: joined {joined:?}, from the start {whole:?}"
+        whole.values().sum::<usize>() >= 2 * EACH,
+        "{test}: from the start {whole:?}"
     );
     assert_eq!(
-        whole.keys().collect::<Vec<_>>(),
-        [&format!("{expected:?}")],
-        "{test}: {whole:?}"
+        joined.keys().cloned().collect::<Vec<_>>(),
+        named(joined_as),
+        "{test}: joined"
+    );
+    assert_eq!(
+        joined.values().sum::<usize>(),
+        2 * EACH,
+        "{test}: joined {joined:?}"
     );
 }
 
-/// How often each protocol was found, for the joined and for those seen from their start.
-fn verdicts(seen: &Seen, ports: &[u16]) -> [BTreeMap<String, usize>; 2] {
+/// How often each protocol was found.
+type Verdicts = BTreeMap<String, usize>;
+
+/// Those of the joined, and of those seen from their start.
+fn verdicts(seen: &Seen, ports: &[u16]) -> [Verdicts; 2] {
     let mut verdicts = [BTreeMap::new(), BTreeMap::new()];
     for connection in seen.connections.values() {
         let Some(socket) = connection.sockets.last() else {
@@ -61,10 +80,14 @@ fn verdicts(seen: &Seen, ports: &[u16]) -> [BTreeMap<String, usize>; 2] {
         if !ports.contains(&socket.local_port) && !ports.contains(&socket.remote_port) {
             continue;
         }
+        // Behind an upgrade, what begins like SETTINGS is told before more of it is seen.
+        let upgraded = connection.protocol() == Protocol::Http1;
+        let mut frames = connection.halves.iter().flat_map(|half| &half.frames);
         assert!(
-            connection.halves.iter().all(|half| half.frames.is_empty()),
+            frames.all(|frame| upgraded && frame.kind == SETTINGS),
             "frames of {connection:?}"
         );
+        assert!(!connection.closes.is_empty(), "never ended: {connection:?}");
         let all = &mut verdicts[usize::from(socket.joined == 0)];
         *all.entry(format!("{:?}", connection.protocol())).or_default() += 1;
     }
@@ -91,12 +114,33 @@ impl Drop for Folder {
 #[test]
 fn random_binary() {
     let open = |seed| own("binary", binary(seed), binary(seed + 7)).unwrap();
-    check("random_binary", open, Protocol::Other);
+    check("random_binary", open, Protocol::Other, Protocol::Other);
 }
 
 #[test]
 fn http1_requests() {
-    check("http1_requests", |_| http1().unwrap(), Protocol::Http1);
+    check(
+        "http1_requests",
+        |_| http1().unwrap(),
+        Protocol::Http1,
+        Protocol::Http1,
+    );
+}
+
+/// The server speaks first behind the 101: a text frame, and such as begin like SETTINGS.
+#[test]
+fn web_socket_messages() {
+    let open = |seed: u64| {
+        let message = if seed.is_multiple_of(2) {
+            vec![0x81, 5, b'h', b'e', b'l', b'l', b'o', b'!', b'!', b'!']
+        } else {
+            vec![
+                0, 0, 6, 4, 0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 0x81, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+            ]
+        };
+        web_socket(move || message.clone()).unwrap()
+    };
+    check("web_socket_messages", open, Protocol::Http1, Protocol::Other);
 }
 
 #[test]
@@ -111,7 +155,12 @@ fn redis_commands() {
     let Some(server) = or_skip(test, Server::start(command, port)) else {
         return;
     };
-    check(test, |_| redis(server.port).unwrap(), Protocol::Other);
+    check(
+        test,
+        |_| redis(server.port).unwrap(),
+        Protocol::Other,
+        Protocol::Other,
+    );
 }
 
 #[test]
@@ -159,7 +208,7 @@ fn tls_records() {
         servers.borrow_mut().push(Server::start(command, port).unwrap());
         tls(port).unwrap()
     };
-    check(test, open, Protocol::Tls);
+    check(test, open, Protocol::Tls, Protocol::Tls);
 }
 
 #[test]
@@ -202,7 +251,12 @@ fn postgres_queries() {
     let Some(server) = or_skip(test, Server::start(command, port)) else {
         return;
     };
-    check(test, |_| postgres(server.port, "marty").unwrap(), Protocol::Other);
+    check(
+        test,
+        |_| postgres(server.port, "marty").unwrap(),
+        Protocol::Other,
+        Protocol::Other,
+    );
 }
 
 /// Debian keeps the server's programs out of the path.

@@ -4,8 +4,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use observer_ebpf::record::Protocol as Carries;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, Protocol, SocketType, bind, connect, listen, socket};
 use tests::capture::comparison::compare;
 use tests::capture::script::{converse, http2};
@@ -25,6 +27,8 @@ fn multipath_listener() -> Result<TcpListener, Error> {
         .map_err(|error| Error::Missing(format!("the kernel has no MPTCP: {error}")))?;
     bind(&socket, &any).unwrap();
     listen(&socket, 64).unwrap();
+    // A client that has failed does not come.
+    set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_mins(1))).unwrap();
     Ok(socket.into())
 }
 

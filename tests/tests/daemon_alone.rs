@@ -9,9 +9,13 @@ use tests::cgroup::Cgroup;
 use tests::observer::{self, Observer};
 use tests::prerequisite::or_skip;
 
+/// Ended by force where it should have ended by itself: a second observer that is not refused runs on.
 fn output(subcommand: &str, cgroup: &str) -> Result<Output> {
-    let mut command = Command::new(observer::prepare()?);
-    command.args([subcommand, "--cgroup-path", cgroup]);
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", "60"]);
+    command
+        .arg(observer::prepare()?)
+        .args([subcommand, "--cgroup-path", cgroup]);
     if subcommand == "run" {
         command.args(["--listen", "127.0.0.1:0"]);
     }

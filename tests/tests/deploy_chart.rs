@@ -8,54 +8,19 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tests::monitoring::chart::Chart;
+use tests::monitoring::operator::Operator;
 use tests::monitoring::{Servers, deploy};
 use tests::observer;
 use tests::prerequisite::or_skip;
 use tests::workload::cache;
 
+#[path = "deploy_chart/matrix.rs"]
+mod matrix;
+
+use matrix::{CLOSED, MATRIX, OPERATOR};
+
 /// Set to write deploy/manifests instead of comparing it.
 const RENDER: &str = "OBSERVER_RENDER";
-
-const OPERATOR: [&str; 3] = [
-    "podMonitor.enabled=true",
-    "rules.enabled=true",
-    "dashboards.enabled=true",
-];
-
-const MATRIX: [&[&str]; 8] = [
-    &[],
-    &OPERATOR,
-    &[
-        "networkPolicy.enabled=true",
-        "kubernetes.names=off",
-        "hostPID=false",
-    ],
-    &["networkPolicy.enabled=true", "kubernetes.names=kubelet"],
-    &[
-        "web.existingSecret=observer-web",
-        "web.scheme=HTTPS",
-        "ptrace=true",
-    ],
-    &[
-        "hostNetwork=true",
-        "cgroup.path=/sys/fs/cgroup/unified",
-        "port=9999",
-    ],
-    &[
-        "image.repository=registry.example/observer",
-        "image.tag=v2",
-        "imagePullSecrets[0].name=pull",
-        "fullnameOverride=eyes",
-    ],
-    &[
-        "scrapeAnnotations=false",
-        "podLabels.a=b",
-        "podAnnotations.c=d",
-        "extraEnv[0].name=MARTY_OBSERVER_LOG_LEVEL",
-        "extraEnv[0].value=debug",
-        "config.max_series=1000",
-    ],
-];
 
 /// Kinds that Kubernetes itself has no schema for.
 const OF_OPERATOR: [&str; 2] = ["PodMonitor", "PrometheusRule"];
@@ -115,6 +80,33 @@ fn every_combination_is_valid() -> Result<()> {
     Ok(())
 }
 
+/// The same of the Prometheus operator's kinds, against its own schemas.
+#[test]
+fn the_operator_knows_every_field() -> Result<()> {
+    let test = "the_operator_knows_every_field";
+    let (Some(chart), Some(operator)) = (
+        or_skip(test, Chart::prepare()),
+        or_skip(test, Operator::prepare()),
+    ) else {
+        return Ok(());
+    };
+    let mut objects = Vec::new();
+    for set in MATRIX {
+        let rendered = Rendered::new(&chart, set)?;
+        objects.extend(
+            OF_OPERATOR
+                .iter()
+                .flat_map(|kind| rendered.of_kind(kind).cloned()),
+        );
+    }
+    ensure!(objects.len() >= 7, "only {} objects", objects.len());
+    operator.validate(&objects)?;
+    let mut wrong = objects.swap_remove(0);
+    wrong["spec"]["podMetricsEndpoints"][0]["honourLabels"] = json!(true);
+    ensure!(operator.validate(&[wrong]).is_err(), "an unknown field is taken");
+    Ok(())
+}
+
 #[test]
 fn values_are_checked() -> Result<()> {
     let Some(chart) = or_skip("values_are_checked", Chart::prepare()) else {
@@ -125,6 +117,8 @@ fn values_are_checked() -> Result<()> {
         "kubernetes.names=maybe",
         "cgroup.path=/etc",
         "web.scheme=FTP",
+        "web.probes=exec",
+        "podMonitor.tls=x",
         "priviliged=true",
         "image.digest=sha256:1",
         "podMonitor.interval=often",
@@ -211,6 +205,33 @@ fn the_pod_may_little() -> Result<()> {
     Ok(())
 }
 
+/// The kubelet has neither a certificate nor a password; Prometheus has what it is given.
+#[test]
+fn a_closed_endpoint_is_probed_and_scraped() -> Result<()> {
+    let Some(chart) = or_skip("a_closed_endpoint_is_probed_and_scraped", Chart::prepare()) else {
+        return Ok(());
+    };
+    let rendered = Rendered::new(&chart, &CLOSED)?;
+    let container = &rendered.pod()?["containers"][0];
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let probe = &container[probe];
+        ensure!(
+            probe["tcpSocket"]["port"] == "metrics" && probe["httpGet"].is_null(),
+            "{probe}"
+        );
+    }
+    let monitor = rendered.of_kind("PodMonitor").next().context("no PodMonitor")?;
+    let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
+    ensure!(endpoint["scheme"] == "https", "{endpoint}");
+    let trusted = json!({"ca": {"secret": {"name": "observer-scrape", "key": "ca.crt"}}, "serverName": "marty-observer"});
+    ensure!(endpoint["tlsConfig"] == trusted, "{endpoint}");
+    ensure!(
+        endpoint["basicAuth"]["password"]["key"] == "password",
+        "{endpoint}"
+    );
+    Ok(())
+}
+
 #[test]
 fn no_token_without_names() -> Result<()> {
     let Some(chart) = or_skip("no_token_without_names", Chart::prepare()) else {
@@ -283,10 +304,7 @@ fn the_configuration_is_known_to_the_daemon() -> Result<()> {
     let Some(daemon) = or_skip(test, observer::prepare()) else {
         return Ok(());
     };
-    for set in MATRIX
-        .iter()
-        .filter(|set| !set.iter().any(|value| value.starts_with("web.")))
-    {
+    for set in MATRIX {
         let rendered = Rendered::new(&chart, set)?;
         let map = rendered
             .of_kind("ConfigMap")
@@ -307,6 +325,29 @@ fn the_configuration_is_known_to_the_daemon() -> Result<()> {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+    Ok(())
+}
+
+/// The commented lines of the operator's kustomization do what they are for.
+fn labelled(chart: &Chart) -> Result<()> {
+    let manifests = deploy().join("manifests");
+    let folder = scratch("labelled")?;
+    std::fs::create_dir_all(folder.join("operator"))?;
+    let text = std::fs::read_to_string(manifests.join("operator/kustomization.yaml"))?;
+    let (active, commented) = text.split_once("# labels:\n").context("no labels")?;
+    let commented = commented.replace("#   ", "  ");
+    std::fs::write(
+        folder.join("operator/kustomization.yaml"),
+        format!("{active}labels:\n{commented}").replace("  - ../base\n", ""),
+    )?;
+    std::fs::copy(
+        manifests.join("operator/monitoring.yaml"),
+        folder.join("operator/monitoring.yaml"),
+    )?;
+    let applied = chart.kustomize(&folder.join("operator"));
+    std::fs::remove_dir_all(&folder)?;
+    let count = applied?.matches("\n    release: prometheus\n").count();
+    ensure!(count == 10, "{count} of 10 objects have the label");
     Ok(())
 }
 
@@ -345,6 +386,7 @@ fn manifests_are_the_chart() -> Result<()> {
             file.display()
         );
     }
+    labelled(&chart)?;
     for folder in ["base", "operator"] {
         let applied = chart.kustomize(&deploy().join("manifests").join(folder))?;
         ensure!(

@@ -172,6 +172,16 @@ fn is_scraped(cluster: &Cluster, servers: &Servers, folder: &Path) -> Result<()>
         Ok(value) => Err(format!("{value}")),
         Err(error) => Err(format!("{error:#}; {:?}", prometheus.targets())),
     })?;
+    // Its own metrics port does not answer: ServiceDown and Alertmanager know whose it is, and where.
+    let target =
+        r#"count by (job, scraped_service) (up{scraped_service!="", pod=~"csca-.+", node!=""} == 0)"#;
+    wait::until(LIMIT, || {
+        let found = prometheus.query(target).map_err(|error| format!("{error:#}"))?;
+        match found.as_slice() {
+            [up] if up.label("job") == "csca" && up.label("scraped_service") == "csca" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })?;
     // What is the node's own has no namespace, whatever pod told it.
     let own = prometheus.query("marty_node_memory_total_bytes{namespace!=\"\"}")?;
     ensure!(own.is_empty(), "{own:?}");

@@ -16,6 +16,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 use tests::plain_http;
 use tests::skip::skipped;
+use tests::wait;
 
 /// `alice` with `secret`, at the cheapest cost.
 const ALICE: &str =
@@ -158,9 +159,13 @@ fn tls_1_2_and_1_3() {
         "no plain HTTP on a TLS port"
     );
     // Counted when the handshake is over on this side too.
-    while node.refused(EndpointRefused::Tls) == 0 {
-        std::thread::yield_now();
-    }
+    let counted = wait::until(Duration::from_secs(30), || {
+        match node.refused(EndpointRefused::Tls) {
+            0 => Err("no refusal counted".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    counted.unwrap();
 }
 
 #[test]

@@ -88,6 +88,11 @@ fn workload_grpc_java() -> Result<()> {
     check("workload_grpc_java", Language::Java)
 }
 
+#[test]
+fn workload_grpc_cpp() -> Result<()> {
+    check("workload_grpc_cpp", Language::Cpp)
+}
+
 /// Over IPv4 and IPv6, on a road that loses and delays packets: the programs still agree, and the road was bad.
 #[test]
 fn bad_road_between_namespaces() -> Result<()> {

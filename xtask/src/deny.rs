@@ -64,6 +64,9 @@ fn deny(workspace: &Workspace, program: &Path) -> Command {
     command
         .env("CARGO", cargo())
         .env("GIT_TERMINAL_PROMPT", "0")
+        // A transfer that stands still for a minute has failed.
+        .env("GIT_HTTP_LOW_SPEED_LIMIT", "1000")
+        .env("GIT_HTTP_LOW_SPEED_TIME", "60")
         .current_dir(&workspace.root);
     command
 }

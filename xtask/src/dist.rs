@@ -5,7 +5,7 @@ mod archive;
 mod bill;
 mod image;
 mod package;
-mod program;
+pub mod program;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,27 +1,34 @@
-//! `cargo xtask kernels`: the same programs and the same capture test under other kernels, each in a virtual machine
-//! that boots into the test and ends with it. It is emulated, and needs no installed kernel and no root file system: a kernel,
-//! and an archive with busybox, the test as a static program and the kernel object.
+//! `cargo xtask kernels`: the same programs, the same capture test and a short form of the truth under other kernels, each in
+//! a virtual machine that boots into them and ends with them. It is emulated, and needs no installed kernel and no root file
+//! system: a kernel, and an archive with busybox, the tests and the daemon as static programs, and the kernel object.
 
 mod archive;
 mod fetch;
 mod guest;
 mod outcome;
+mod page;
+mod suite;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::build::{self, Programs};
 use crate::workspace::{Workspace, cargo};
-use crate::{packages, process};
+use crate::{dist, packages, process};
+use guest::Programs as Guest;
 use outcome::Outcome;
+use page::Run;
+use suite::Suite;
 
 /// A folder of kernels to use instead of the target directory's.
 const FOLDER: &str = "OBSERVER_KERNELS";
 /// Programs from all over the test suite would take each kernel minutes; this one has all that differs between kernels.
 const TEST: &str = "capture_exchange";
+/// What the last run of all kernels found.
+const PAGE: &str = "observer/docs/kernels.md";
 const FILTER: &str = "few_streams_loopback_ipv4";
 /// Statically linked, because the guest has no libraries; the target is named so that build scripts are not.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -61,23 +68,62 @@ fn run(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<ExitCo
     if kernels.is_empty() {
         bail!("no kernel in {} is meant", folder.display());
     }
-    let object = build::kernel_object(workspace, Programs::Release)?;
-    let test = static_test(workspace)?;
     let place = workspace.target.join("kernels-run");
-    let image = guest::image(&place, &test, &object, FILTER)?;
+    let guest = programs(workspace)?;
+    let image = guest::image(&place, &guest, FILTER, &suite::options())?;
     println!("{}", outcome::HEAD);
-    let mut all_good = true;
+    let date = process::output(process::command("date").args(["-u", "+%Y-%m-%d"]))?;
+    let (count, mut runs) = (kernels.len(), Vec::new());
     for kernel in kernels {
         let said = guest::boot(&kernel, &image, &place.join(name(&kernel)))?;
-        let outcome = Outcome::parse(&said);
-        println!("{}", outcome.row(&name(&kernel)));
-        all_good &= outcome.is_good();
+        let run = Run {
+            kernel: name(&kernel),
+            outcome: Outcome::parse(&said),
+            suite: Suite::parse(&said),
+        };
+        println!("{}; {}", run.outcome.row(&run.kernel), run.suite.summary());
+        runs.push(run);
+        if wanted.is_empty() {
+            // After each: a run that is stopped leaves what it has found.
+            std::fs::write(workspace.root.join(PAGE), page::page(date.trim(), &runs, count))?;
+        }
     }
-    println!("what each kernel and its test said is in {}", place.display());
+    println!("what each kernel and its tests said is in {}", place.display());
+    let all_good = runs
+        .iter()
+        .all(|run| run.outcome.is_good() && run.suite.is_good());
     Ok(if all_good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// Builds what the guests run.
+fn programs(workspace: &Workspace) -> Result<Guest> {
+    let object = build::kernel_object(workspace, Programs::Release)?;
+    let daemon = dist::program::build(workspace, &object)?;
+    let test = static_test(workspace)?;
+    let mut build = static_build(
+        workspace,
+        &[
+            "build",
+            "--package",
+            "tests",
+            "--bin",
+            "truth",
+            "--bin",
+            "tonic-peer",
+        ],
+    );
+    process::run(&mut build)?;
+    let built = workspace.target.join("static").join(TARGET).join("debug");
+    Ok(Guest {
+        test,
+        object,
+        daemon,
+        truth: built.join("truth"),
+        peer: built.join("tonic-peer"),
     })
 }
 
@@ -112,25 +158,29 @@ fn version(kernel: &Path) -> Option<Vec<u32>> {
     numbers.split('.').map(|number| number.parse().ok()).collect()
 }
 
-/// The capture test as a program that needs nothing.
-fn static_test(workspace: &Workspace) -> Result<PathBuf> {
+/// A cargo command whose programs need nothing.
+fn static_build(workspace: &Workspace, arguments: &[&str]) -> Command {
     let mut build = process::command(cargo());
     build
-        .args([
-            "test",
-            "--package",
-            "tests",
-            "--test",
-            TEST,
-            "--no-run",
-            "--target",
-            TARGET,
-        ])
-        .args(["--message-format", "json-render-diagnostics"])
-        .arg("--target-dir")
+        .args(arguments)
+        .args(["--target", TARGET, "--target-dir"])
         .arg(workspace.target.join("static"))
         .args(build::locked());
     build.env("RUSTFLAGS", STATIC).current_dir(&workspace.root);
+    // Emulation makes programs slow enough; and what is not there need not be unpacked.
+    build
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    build
+}
+
+/// The capture test as such a program.
+fn static_test(workspace: &Workspace) -> Result<PathBuf> {
+    let mut build = static_build(
+        workspace,
+        &["test", "--package", "tests", "--test", TEST, "--no-run"],
+    );
+    build.args(["--message-format", "json-render-diagnostics"]);
     println!("building {TEST} as a static program");
     let messages = process::output(&mut build)?;
     executable(&messages).context("cargo built no test program")

@@ -32,5 +32,7 @@ pub fn install(packages: &[&str], what: &str) -> Result<()> {
 fn apt_get() -> std::process::Command {
     let mut command = process::command("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
+    // Another apt may be at work, and ends.
+    command.args(["-o", "DPkg::Lock::Timeout=600"]);
     command
 }

@@ -13,6 +13,8 @@ use crate::{privilege, process};
 
 /// In the target directory, as cargo builds it.
 const PROGRAM: &str = "debug/truth";
+/// Tells the program whose child it is, so that it can ask the kernel to be killed with it.
+const PARENT: &str = "OBSERVER_XTASK";
 /// The whole takes half an hour, a soak as long as it is told; a run that hangs shall not be found next week.
 const MAX_WHOLE: Duration = Duration::from_hours(12);
 /// The quick form takes two minutes and a half, and some more to prepare its programs for the first time.
@@ -47,7 +49,9 @@ pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String], limit: Durat
     let program = workspace.target.join(PROGRAM);
     let mut truth = privilege::as_root(&program, "for kernel programs, cgroups and namespaces")?;
     if privilege::is_root() {
-        truth.env(DAEMON, daemon);
+        truth
+            .env(DAEMON, daemon)
+            .env(PARENT, std::process::id().to_string());
     } else {
         // Sudo hands over no variables unless they are named.
         truth = process::command(process::which("sudo").context("there was a sudo a moment ago")?);

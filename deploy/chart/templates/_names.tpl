@@ -42,3 +42,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "observer.asks" -}}
 {{- if ne .Values.kubernetes.names "off" }}true{{ end -}}
 {{- end -}}
+
+{{/* What the kubelet asks. It has neither a password nor a certificate. */}}
+{{- define "observer.probe" -}}
+{{- if eq .Values.web.probes "tcp" -}}
+tcpSocket: {port: metrics}
+{{- else -}}
+httpGet: {path: {{ .path }}, port: metrics, scheme: {{ .Values.web.scheme }}}
+{{- end -}}
+{{- end -}}

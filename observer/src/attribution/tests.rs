@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::catalog::tests::{UID, pod, service};
 use super::catalog::{Coverage, Target};
 use super::*;
-use machine::{Machine, rule, socket, wait};
+use machine::{Machine, answer, rule, socket, wait};
 
 const ID: &str = "4c01db0b339c4c01db0b339c4c01db0b339c4c01db0b339c4c01db0b339cabcd";
 
@@ -209,6 +209,34 @@ fn a_call_that_ends_before_its_pod_is_known() {
         (&*identity.service, &*identity.pod, &*identity.namespace),
         ("csca-service", "csca-0", "marty")
     );
+}
+
+/// It has a name, if not a good one: the question must not wait like one of a connection that has none.
+#[test]
+fn a_better_name_is_not_waited_for() {
+    let machine = Machine::new();
+    let cgroup = machine.cgroup(&format!("/kubepods/burstable/pod{UID}/{ID}"));
+    machine.catalog.write().unwrap().set_coverage(Coverage::Complete);
+    let mut attribution = machine.start();
+    let socket = socket(cgroup, 10, "csca", Role::Passive);
+    // From the future, so that it waits until the pod is listed.
+    let later = Instant::now() + Duration::from_hours(1);
+    assert_eq!(attribution.resolve(7, &socket, later), Resolution::Pending);
+    let version = attribution.version();
+    let renew = |attribution: &mut Attribution| match attribution.renew(8, &socket, Instant::now(), false) {
+        Resolution::Pending => answer(attribution),
+        known => panic!("{known:?}"),
+    };
+    let (connection, renewed) = renew(&mut attribution);
+    assert_eq!((connection, renewed.identity.source), (8, Source::PodUid));
+    assert_eq!(attribution.version(), version);
+    machine
+        .catalog
+        .write()
+        .unwrap()
+        .put_pod(pod(UID, "csca-0", &[]), Instant::now());
+    assert_ne!(attribution.version(), version);
+    assert_eq!(&*answer(&mut attribution).1.identity.service, "csca-0");
 }
 
 #[test]

@@ -10,9 +10,12 @@
 //! reads as the reset that it is. (Keeping the retired cells for the handles' sake was the alternative: one idle
 //! connection could then hold a place under the ceiling for every path it ever sent.)
 
+mod backlog;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use self::backlog::Backlog;
 use super::label::{self, Method, ServiceLabels, Side, Status};
 use super::own::Refused;
 use super::registry::Registry;
@@ -107,6 +110,11 @@ impl Recorder {
             self.swept = now.monotonic;
             self.sweep();
         }
+    }
+
+    /// For a method of a connection whose service has no name yet.
+    pub fn backlog(&self) -> Backlog {
+        Backlog::new(self.registry.settings().buckets.clone())
     }
 
     /// The service's handle; under `_other` when the ceiling is reached.

@@ -146,6 +146,14 @@ impl Histogram {
         self.sum_nanoseconds.add(nanoseconds);
     }
 
+    /// Of the same bounds.
+    pub(super) fn absorb(&self, other: &Self) {
+        for (cell, more) in self.counts.iter().zip(&other.counts) {
+            cell.add(more.get());
+        }
+        self.sum_nanoseconds.add(other.sum_nanoseconds.get());
+    }
+
     /// Cumulative counts, `+Inf` last. The total of a histogram is taken from these, not from a cell of its own:
     /// so `_count` and `+Inf` agree in every scrape, whatever the writer does meanwhile.
     pub fn cumulative(&self) -> impl Iterator<Item = (&str, u64)> {

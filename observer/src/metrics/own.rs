@@ -88,7 +88,7 @@ words! {
         DoubtfulCall = "doubtful_call",
         /// A connection given up to stay below the ceiling.
         EvictedConnection = "evicted_connection",
-        /// Events of calls that waited too long, or were too many, for the name of their service.
+        /// Calls whose connection had to go before their service had a name.
         UnnamedCall = "unnamed_call",
     }
 }

@@ -5,18 +5,13 @@ use std::time::Instant;
 
 use observer_ebpf::record::{Close, Kind, Protocol, Record, Role, Socket};
 
+use super::waiting::Waiting;
 use super::{Naming, carries, loss};
 use crate::attribution::{Attributed, Resolution, Source};
 use crate::metrics::own::{Carries, DaemonLoss, Lost};
 use crate::metrics::{End, Method, MethodCells, Own, Recorder, ServiceCells, ServiceLabels};
 use crate::rpc::Ended;
 use crate::session::{CallEvent, MethodIndex, Session, Side};
-
-/// Events of one connection that wait for its name. A name takes some milliseconds; at 10,000 calls a second that
-/// is a hundred events.
-const MAX_WAITING: usize = 4096;
-/// Of all connections together: 12 MiB. Without it, a flood of new connections would have room for each one's share.
-const MAX_WAITING_IN_ALL: usize = 1 << 18;
 
 /// How long a connection whose `Socket` record was lost is not named: the kernel tells it again with the next packet.
 const ANNOUNCING: u64 = 2_000_000_000;
@@ -36,12 +31,22 @@ pub(super) struct Connection {
     counted: Option<Carries>,
     /// Whether its `Socket` record has come.
     announced: bool,
-    /// Whether its name has been asked for.
-    asked: bool,
+    asked: Asked,
+    /// Of the names, when a better one was asked for last.
+    version: u64,
     /// Times of its first and last record.
     born: u64,
     seen: u64,
     over: bool,
+}
+
+/// Whether its name has been asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Never,
+    Once,
+    /// There was no room for the question, or to wait for the answer.
+    InVain,
 }
 
 /// Where connections get their names and calls their cells.
@@ -49,7 +54,7 @@ pub(super) struct Desk<'a, N> {
     pub(super) naming: &'a mut N,
     pub(super) now: Instant,
     pub(super) recorder: &'a mut Recorder,
-    /// Events that wait for the names of all connections.
+    /// Methods that wait for the names of all connections.
     pub(super) waiting: &'a mut usize,
 }
 
@@ -58,7 +63,7 @@ enum Name {
     /// No call yet, so nobody has asked.
     Unasked,
     /// Asked for, or not to be asked for before the `Socket` record that may still come.
-    Pending(Vec<CallEvent>),
+    Pending(Waiting),
     Known(Attributed),
 }
 
@@ -80,7 +85,8 @@ impl Connection {
             cells: Cells::default(),
             counted: None,
             announced: true,
-            asked: false,
+            asked: Asked::Never,
+            version: 0,
             born: 0,
             seen: 0,
             over: false,
@@ -208,7 +214,7 @@ impl Connection {
     #[inline(never)]
     fn wait_for_name(&mut self, events: &mut Vec<CallEvent>, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
         if matches!(self.name, Name::Unasked) {
-            self.name = Name::Pending(Vec::new());
+            self.name = Name::Pending(Waiting::default());
             if self.announced {
                 self.ask(cookie, desk);
             }
@@ -216,27 +222,37 @@ impl Connection {
         match &mut self.name {
             Name::Known(_) => self.tell(events, desk.recorder),
             Name::Pending(waiting) => {
-                let room = MAX_WAITING.saturating_sub(waiting.len());
-                let room = room.min(MAX_WAITING_IN_ALL.saturating_sub(*desk.waiting));
-                let kept = room.min(events.len());
-                refuse(events.len() - kept, desk.recorder);
-                *desk.waiting += kept;
-                waiting.extend(events.drain(..).take(kept));
+                let counted = |event: &&CallEvent| waiting.count(event, desk.recorder, desk.waiting);
+                let kept = events.iter().take_while(counted).count();
+                if kept < events.len() {
+                    events.drain(..kept);
+                    self.wait_no_longer(events, desk);
+                }
+                events.clear();
             }
             Name::Unasked => {}
         }
     }
 
+    /// There is no room to wait. Calls that nobody can be named for are counted as such; to leave some out would
+    /// part beginnings from ends.
+    fn wait_no_longer(&mut self, events: &mut Vec<CallEvent>, desk: &mut Desk<'_, impl Naming>) {
+        let nobody = desk.naming.nobody(&self.socket());
+        self.asked = Asked::InVain;
+        self.named(nobody, desk.recorder, desk.waiting);
+        self.tell(events, desk.recorder);
+    }
+
     /// The `Socket` record has come late, or is not waited for any more.
     pub(super) fn announce(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        if !self.asked && matches!(self.name, Name::Pending(_)) {
+        if self.asked == Asked::Never && matches!(self.name, Name::Pending(_)) {
             self.ask(cookie, desk);
         }
     }
 
     /// Whether it has waited for its `Socket` record for so long that none will come.
     pub(super) const fn is_unannounced(&self, now: u64) -> bool {
-        !self.announced && !self.asked && now.saturating_sub(self.born) >= ANNOUNCING
+        !self.announced && matches!(self.asked, Asked::Never) && now.saturating_sub(self.born) >= ANNOUNCING
     }
 
     /// Whether it may have ended before it was taken on.
@@ -247,16 +263,26 @@ impl Connection {
             && !self.waits_for_name()
     }
 
-    /// Whether its name is only the UID of a pod that no list had yet: the API server was away when it was asked
-    /// for. A connection may last for days.
-    pub(super) fn is_provisional(&self) -> bool {
-        let provisional = |name: &Attributed| name.identity.source == Source::PodUid;
-        self.renamed.is_none() && matches!(&self.name, Name::Known(name) if provisional(name))
+    /// Whether there may be a better name: it was nobody's for want of room, or is only the UID of a pod that no list
+    /// had yet, because the API server was away when it was asked for. A connection may last for days.
+    pub(super) fn is_provisional(&self, version: u64) -> bool {
+        let by_uid = |name: &Attributed| name.identity.source == Source::PodUid;
+        let unlisted = self.version != version && matches!(&self.name, Name::Known(name) if by_uid(name));
+        self.renamed.is_none() && (unlisted || self.asked == Asked::InVain && self.announced)
     }
 
     /// Asks once more; the answer is from memory or comes to [`Self::named`].
-    pub(super) fn ask_again(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        self.ask(cookie, desk);
+    pub(super) fn ask_again(&mut self, cookie: u64, version: u64, desk: &mut Desk<'_, impl Naming>) {
+        self.version = version;
+        let refused = self.asked == Asked::InVain;
+        match desk.naming.renew(cookie, &self.socket(), desk.now, refused) {
+            Resolution::Known(attributed) => {
+                self.asked = Asked::Once;
+                self.named(attributed, desk.recorder, desk.waiting);
+            }
+            Resolution::Pending => self.asked = Asked::Once,
+            Resolution::Refused(_) => {}
+        }
     }
 
     /// Takes on the better name. Calls are counted under one name from beginning to end, so not while one is open.
@@ -265,26 +291,36 @@ impl Connection {
             return;
         }
         if let Some(attributed) = self.renamed.take() {
+            let Some(mut before) = std::mem::take(&mut self.cells).service else {
+                self.name = Name::Known(attributed);
+                return;
+            };
+            before.connection_closed(recorder);
+            // It stays open, whether there will be another call or not.
+            let mut service = recorder.service(&labels(&attributed));
+            service.connection_opened(recorder);
+            self.cells.service = Some(service);
             self.name = Name::Known(attributed);
-            if let Some(mut service) = std::mem::take(&mut self.cells).service {
-                service.connection_closed(recorder);
-            }
         }
     }
 
     /// The answer to what `ask` asked.
     pub(super) fn named(&mut self, attributed: Attributed, recorder: &mut Recorder, total: &mut usize) {
         if let Name::Known(before) = &self.name {
-            if *before != attributed {
+            // A name is not taken away because there is none now: the process may have ended.
+            if *before != attributed && attributed.identity.source != Source::Unknown {
                 self.renamed = Some(attributed);
                 self.rename(recorder);
             }
             return;
         }
         let before = std::mem::replace(&mut self.name, Name::Known(attributed));
-        if let Name::Pending(mut waiting) = before {
-            *total = total.saturating_sub(waiting.len());
-            self.tell(&mut waiting, recorder);
+        if let Name::Pending(waiting) = before {
+            for (method, backlog) in waiting.take(total) {
+                if let Some(cells) = self.cells(method, recorder) {
+                    cells.absorb(recorder, &backlog);
+                }
+            }
         }
     }
 
@@ -298,9 +334,14 @@ impl Connection {
     /// The connection is gone for good.
     pub(super) fn leave(mut self, recorder: &mut Recorder, total: &mut usize) {
         self.tell_losses(recorder.registry().own());
-        if let Name::Pending(waiting) = &self.name {
-            *total = total.saturating_sub(waiting.len());
-            refuse(waiting.len(), recorder);
+        if let Name::Pending(waiting) = std::mem::replace(&mut self.name, Name::Unasked) {
+            let calls = waiting
+                .take(total)
+                .iter()
+                .map(|(_, backlog)| backlog.calls())
+                .sum();
+            let own = recorder.registry().own();
+            own.lost(Lost::Daemon(DaemonLoss::UnnamedCall)).add(calls);
         }
         if let Some(mut service) = self.cells.service.take() {
             service.connection_closed(recorder);
@@ -311,7 +352,20 @@ impl Connection {
     }
 
     fn ask(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        self.asked = true;
+        self.asked = Asked::Once;
+        let socket = self.socket();
+        match desk.naming.resolve(cookie, &socket, desk.now) {
+            Resolution::Known(attributed) => self.named(attributed, desk.recorder, desk.waiting),
+            Resolution::Pending => {}
+            Resolution::Refused(nobody) => {
+                self.asked = Asked::InVain;
+                self.named(nobody, desk.recorder, desk.waiting);
+            }
+        }
+    }
+
+    /// What is known of the socket.
+    fn socket(&self) -> Socket {
         let mut socket = self.socket;
         if let Some(side) = self.side() {
             // What the traffic shows is worth more than what the kernel saw, which may be nothing.
@@ -320,9 +374,7 @@ impl Connection {
                 Side::Client => Role::Active,
             } as u8;
         }
-        if let Resolution::Known(attributed) = desk.naming.resolve(cookie, &socket, desk.now) {
-            self.named(attributed, desk.recorder, desk.waiting);
-        }
+        socket
     }
 
     fn side(&self) -> Option<Side> {
@@ -348,12 +400,7 @@ impl Connection {
 
     fn tell(&mut self, events: &mut Vec<CallEvent>, recorder: &mut Recorder) {
         for event in events.iter() {
-            let method = match *event {
-                CallEvent::Started { method, .. }
-                | CallEvent::Bytes { method, .. }
-                | CallEvent::Ended(Ended { method, .. }) => method,
-            };
-            let Some(cells) = self.cells(method, recorder) else {
+            let Some(cells) = self.cells(event.method(), recorder) else {
                 continue;
             };
             match event {
@@ -400,13 +447,7 @@ impl Connection {
             },
             Side::Client => return None,
         };
-        let identity = &attributed.identity;
-        let labels = ServiceLabels {
-            service: &identity.service,
-            namespace: &identity.namespace,
-            pod: &identity.pod,
-        };
-        let service = recorder.service(&labels);
+        let service = recorder.service(&labels(attributed));
         let path = match method {
             MethodIndex::UNKNOWN => Method::Unknown,
             MethodIndex::OTHER => Method::Other,
@@ -420,17 +461,23 @@ impl Connection {
     }
 }
 
-/// Events for which there is no room.
-fn refuse(events: usize, recorder: &Recorder) {
-    if events > 0 {
-        let own = recorder.registry().own();
-        own.lost(Lost::Daemon(DaemonLoss::UnnamedCall)).add(events as u64);
+fn labels(attributed: &Attributed) -> ServiceLabels<'_> {
+    let identity = &attributed.identity;
+    ServiceLabels {
+        service: &identity.service,
+        namespace: &identity.namespace,
+        pod: &identity.pod,
     }
 }
 
 fn tell_end(cells: &mut MethodCells, ended: &Ended, recorder: &mut Recorder) {
     cells.bytes(recorder, ended.request_bytes, ended.response_bytes);
-    let end = End {
+    cells.ended(recorder, end_of(ended));
+}
+
+/// As the metrics see it.
+pub(super) fn end_of(ended: &Ended) -> End {
+    End {
         status: ended.status,
         // A call whose end was not seen has no duration either.
         duration_nanoseconds: ended
@@ -438,6 +485,5 @@ fn tell_end(cells: &mut MethodCells, ended: &Ended, recorder: &mut Recorder) {
             .filter(|_| ended.status != crate::rpc::Status::Unobserved)
             .map(|started| ended.ended.saturating_sub(started)),
         was_started: ended.started.is_some(),
-    };
-    cells.ended(recorder, end);
+    }
 }

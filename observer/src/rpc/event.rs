@@ -38,6 +38,17 @@ pub enum CallEvent {
     Ended(Ended),
 }
 
+impl CallEvent {
+    #[must_use]
+    pub const fn method(&self) -> MethodIndex {
+        match self {
+            Self::Started { method, .. } | Self::Bytes { method, .. } | Self::Ended(Ended { method, .. }) => {
+                *method
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub stream: StreamId,

@@ -32,6 +32,12 @@ impl MethodIndex {
         usize::from(self.0)
     }
 
+    /// The other way.
+    #[must_use]
+    pub fn from_index(index: usize) -> Self {
+        u16::try_from(index).map_or(Self::OTHER, Self)
+    }
+
     pub(super) fn token(self) -> u32 {
         u32::from(self.0)
     }

@@ -3,11 +3,20 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::process::{Pid, getppid};
+use tests::process::offspring;
 use tests::truth::options::{Options, USAGE};
 use tests::truth::{run, situation};
 use tests::workload::Language;
 
+/// Process id of the xtask that started this: when it is killed, this must not go on.
+const PARENT: &str = "OBSERVER_XTASK";
+
 fn main() -> ExitCode {
+    if let Err(error) = die_with_xtask() {
+        eprintln!("truth: {error}");
+        return ExitCode::FAILURE;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--help") {
         println!("{USAGE}");
@@ -39,4 +48,13 @@ fn list() {
         "implementations: {}",
         Language::ALL.map(|language| language.to_string()).join(", ")
     );
+}
+
+/// Not where it is not the parent: behind sudo, which hands over the signals that it gets, or started by hand.
+fn die_with_xtask() -> std::io::Result<()> {
+    let named = std::env::var(PARENT).ok().and_then(|id| id.parse().ok());
+    match named.and_then(Pid::from_raw) {
+        Some(parent) if getppid() == Some(parent) => offspring::die_with(parent),
+        _ => Ok(()),
+    }
 }

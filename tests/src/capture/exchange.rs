@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_local};
+use tokio::time::timeout;
 
 use super::place::spawn_async;
 use super::progress::Progress;
@@ -68,6 +70,8 @@ impl Ends {
     }
 }
 
+/// Some tests take a minute. What takes longer than this waits for something that will not come.
+const MAX_EXCHANGE: Duration = Duration::from_mins(5);
 const WINDOW: u32 = 4 << 20;
 const MAX_BLOCK: u32 = 1 << 20;
 const EXTRA: &str = "x-extra";
@@ -95,7 +99,10 @@ impl Exchange {
         let at: SocketAddr = told.recv().context("the server does not listen")?;
         let exchange = self.clone();
         let client = spawn_async(&ends.client, move || async move {
-            let ends = exchange.call_all(at).await;
+            let ends = timeout(MAX_EXCHANGE, exchange.call_all(at)).await;
+            let ends = ends
+                .with_context(|| format!("not through after {MAX_EXCHANGE:?}"))
+                .flatten();
             if ends.is_ok() {
                 // The server may be through before.
                 let _ = finished.send(());
@@ -203,7 +210,7 @@ impl Exchange {
 /// Comes when the other side is gone without having said that it finished.
 async fn failure(finished: oneshot::Receiver<()>) {
     if finished.await.is_ok() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::random::Random;
 use crate::prerequisite::Error;
+use crate::process::offspring;
 
 /// Waits for servers at most this long.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -58,22 +59,46 @@ impl Drop for Server {
 impl Server {
     /// Starts `command`, which is to listen on `port`.
     pub fn start(mut command: Command, port: u16) -> Result<Self, Error> {
-        let quiet = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let child = quiet
-            .spawn()
-            .map_err(|error| Error::Missing(format!("{command:?}: {error}")))?;
+        let name = format!("{command:?}");
+        let child = offspring::spawn(command).map_err(|error| Error::Missing(format!("{name}: {error}")))?;
         let server = Self { child, port };
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if begin.elapsed() > LIMIT {
-                return Err(Error::Broken(format!("{command:?} does not listen on {port}")));
+                return Err(Error::Broken(format!("{name} does not listen on {port}")));
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
         Ok(server)
+    }
+}
+
+/// Waits until the kernel has no connection of these ports any more: servers close theirs when they see the end.
+pub fn wait_for_ends(ports: &[u16]) -> Result<()> {
+    const TIME_WAIT: &str = "06";
+    const LISTEN: &str = "0A";
+    let port = |word: Option<&str>| u16::from_str_radix(word?.rsplit_once(':')?.1, 16).ok();
+    let begin = Instant::now();
+    loop {
+        let table = std::fs::read_to_string("/proc/net/tcp")?;
+        let open = table.lines().skip(1).any(|line| {
+            let mut words = line.split_ascii_whitespace().skip(1);
+            let named = [port(words.next()), port(words.next())];
+            let over = matches!(words.next(), Some(TIME_WAIT | LISTEN));
+            !over && named.into_iter().flatten().any(|port| ports.contains(&port))
+        });
+        if !open {
+            return Ok(());
+        }
+        ensure!(
+            begin.elapsed() < LIMIT,
+            "connections of {ports:?} do not end:\n{table}"
+        );
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 
@@ -96,25 +121,34 @@ pub fn own(
     mut there: impl FnMut() -> Vec<u8> + 'static,
     mut back: impl FnMut() -> Vec<u8> + 'static,
 ) -> Result<Talk> {
+    own_turns(name, move |client, server| {
+        pass(client, server, &there())?;
+        pass(server, client, &back())
+    })
+}
+
+/// Both ends are ours: `turn` is one step of them.
+fn own_turns(
+    name: &'static str,
+    mut turn: impl FnMut(&TcpStream, &TcpStream) -> Result<()> + 'static,
+) -> Result<Talk> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
-    let mut client = TcpStream::connect(("127.0.0.1", port))?;
-    let (mut server, _) = listener.accept()?;
+    let client = TcpStream::connect(("127.0.0.1", port))?;
+    let (server, _) = listener.accept()?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let mut buffer = vec![0; 1 << 16];
-    let step = move || {
-        let (question, answer) = (there(), back());
-        client.write_all(&question)?;
-        server.read_exact(&mut buffer[..question.len()])?;
-        server.write_all(&answer)?;
-        Ok(client.read_exact(&mut buffer[..answer.len()])?)
-    };
     Ok(Talk {
         name,
         port,
-        step: Box::new(step),
+        step: Box::new(move || turn(&client, &server)),
     })
+}
+
+/// One end sends, the other receives.
+fn pass(mut from: &TcpStream, mut to: &TcpStream, bytes: &[u8]) -> Result<()> {
+    from.write_all(bytes)?;
+    Ok(to.read_exact(&mut vec![0; bytes.len()])?)
 }
 
 /// Bytes that look like frames to a careless eye.
@@ -147,6 +181,25 @@ pub fn http1() -> Result<Talk> {
     let request = || b"POST /a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc".to_vec();
     own("HTTP/1.1", request, || {
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec()
+    })
+}
+
+/// HTTP/1.1 that is left for `WebSocket`, and there the server speaks first: messages that begin as `message` does, with
+/// answers of the client.
+pub fn web_socket(mut message: impl FnMut() -> Vec<u8> + 'static) -> Result<Talk> {
+    let mut upgraded = false;
+    own_turns("WebSocket", move |client, server| {
+        if !upgraded {
+            let asked: &[u8] =
+                b"GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+            pass(client, server, asked)?;
+            let agreed: &[u8] =
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+            pass(server, client, agreed)?;
+            upgraded = true;
+        }
+        pass(server, client, &message())?;
+        pass(client, server, &[0x82, 0x81, 1, 2, 3, 4, 5])
     })
 }
 

@@ -23,10 +23,15 @@ kube_pod_container_status_restarts_total{namespace="marty",pod="csca-0",containe
 
 /// Its thread ends with the test's process; gives the address.
 pub fn start() -> Result<String> {
+    serve(|_| METRICS.to_owned())
+}
+
+/// The same of a page that changes: `page` is given how often it was asked for before.
+pub fn serve(page: impl Fn(u32) -> String + Send + 'static) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
+        for (stream, asked) in listener.incoming().flatten().zip(0..) {
             let mut reader = BufReader::new(stream);
             let mut line = String::from("request");
             while !line.trim().is_empty() {
@@ -35,12 +40,13 @@ pub fn start() -> Result<String> {
                     break;
                 }
             }
+            let body = page(asked);
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                METRICS.len()
+                body.len()
             );
             // A scraper that went away is its own affair.
-            let _ = reader.into_inner().write_all((head + METRICS).as_bytes());
+            let _ = reader.into_inner().write_all((head + &body).as_bytes());
         }
     });
     Ok(address)

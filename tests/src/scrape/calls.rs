@@ -15,6 +15,14 @@ pub enum Side {
 }
 
 impl Side {
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Server => Self::Client,
+            Self::Client => Self::Server,
+        }
+    }
+
     fn family(self, end: &str) -> String {
         match self {
             Self::Server => format!("marty_grpc_{end}"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::counts::{Counts, Ends};
 use super::settled;
@@ -73,6 +73,10 @@ impl Cell {
 pub fn play(stage: &mut Stage<'_>) -> Result<Cell> {
     let before = stage.watch.counts()?;
     let round = (stage.situation.act)(stage)?;
+    ensure!(
+        round.server.values().sum::<u64>() > 0,
+        "the programs made no call: nothing was tested"
+    );
     let is_perfect = |counts: &Counts| {
         let cell = judged(stage, &round, counts);
         let verdicts = [&cell.server, &cell.client];
@@ -118,7 +122,8 @@ fn judged(stage: &Stage<'_>, round: &Round, counts: &Counts) -> Cell {
             repeated[1]
         };
         let seen = verdict::without(counts.ends(side), "UNAVAILABLE", repeated);
-        verdict::judge(truth_of(round, side), &seen, (counts, &mut unseen), alike, sight)
+        let truth = uncrossed(round, side, &seen);
+        verdict::judge(&truth, &seen, (counts, &mut unseen), alike, sight)
     };
     let (mut server, client) = (judge(Side::Server), judge(Side::Client));
     // Both sockets were on the same wire.
@@ -170,6 +175,22 @@ fn truth_of(round: &Round, side: Side) -> &Ends {
         Side::Server => &round.server,
         Side::Client => &round.client,
     }
+}
+
+/// The truth at a socket; calls whose end there is one of two have the one that the observer says, if it is one of them.
+fn uncrossed(round: &Round, side: Side, seen: &Ends) -> Ends {
+    let mut truth = truth_of(round, side).clone();
+    for crossed in round.crossed.iter().filter(|crossed| crossed.side == side) {
+        let [first, second] = crossed
+            .statuses
+            .map(|status| (crossed.method.clone(), status.to_owned()));
+        let of = |ends: &Ends, end| ends.get(end).copied().unwrap_or(0);
+        if of(&truth, &first) > of(seen, &first) && of(&truth, &second) < of(seen, &second) {
+            *truth.entry(first).or_default() -= 1;
+            *truth.entry(second).or_default() += 1;
+        }
+    }
+    truth
 }
 
 /// Payload that the observer counted otherwise than the programs did.

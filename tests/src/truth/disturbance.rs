@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::Result;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::process::offspring;
+
 /// Between two signals to a process.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -62,8 +64,9 @@ impl Pressure {
         let count = 2 * std::thread::available_parallelism()?.get();
         let mut pressure = Self(Vec::new());
         for _ in 0..count {
-            let busy = "while kill -0 $PPID; do :; done";
-            pressure.0.push(Command::new("sh").args(["-c", busy]).spawn()?);
+            let mut busy = Command::new("sh");
+            busy.args(["-c", "while :; do :; done"]);
+            pressure.0.push(offspring::spawn(busy)?);
         }
         Ok(pressure)
     }

@@ -1,12 +1,13 @@
 //! The packets of one cell, recorded while it runs, kept if it fails: `observer replay` shows them again.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use rustix::process::Signal;
 
+use super::wire::{self, Wire};
 use crate::prerequisite::{Error, apt};
 use crate::process::{Place, Process};
 use crate::wait;
@@ -20,29 +21,43 @@ pub fn prepare() -> Result<(), Error> {
     apt::install_for(&[("tcpdump", "tcpdump")])
 }
 
+/// When a packet comes to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// With others, within a second: cheap for whatever amount.
+    Lazy,
+    /// At once; bursts would be too much for it.
+    Prompt,
+}
+
 #[derive(Debug)]
 pub struct Dump {
     process: Process,
     file: PathBuf,
+    port: u16,
 }
 
 impl Dump {
     /// Records one port; `place` says in which namespace.
-    pub fn start(file: PathBuf, port: u16, place: &Place) -> Result<Self> {
+    pub fn start(file: PathBuf, port: u16, place: &Place, flush: Flush) -> Result<Self> {
         let interface = if place.namespace.is_some() { "veth0" } else { "lo" };
         let mut command: Vec<OsString> = [
             "tcpdump", "-i", interface, "-U", "-Z", "root", "-B", "65536", "-w",
         ]
         .map(OsString::from)
         .into();
-        command.extend([file.clone().into(), format!("tcp port {port}").into()]);
+        command.push(file.clone().into());
+        if flush == Flush::Prompt {
+            command.push("--immediate-mode".into());
+        }
+        command.push(format!("tcp port {port}").into());
         // Not in the cgroup of the programs.
         let place = Place {
             namespace: place.namespace.clone(),
             ..Place::default()
         };
         let process = Process::start(&command, &place)?;
-        let dump = Self { process, file };
+        let dump = Self { process, file, port };
         wait::until(MAX_WAIT, || match std::fs::metadata(&dump.file) {
             Ok(about) if about.len() >= HEAD => Ok(()),
             _ => Err(format!("tcpdump has not begun{}", dump.process.report())),
@@ -50,8 +65,20 @@ impl Dump {
         Ok(dump)
     }
 
-    pub fn file(&self) -> &Path {
-        &self.file
+    /// What the wire shows, as soon as it is `enough`.
+    pub fn wire(&self, enough: impl Fn(&Wire) -> bool) -> Result<Wire> {
+        wait::until(MAX_WAIT, || {
+            let wire = wire::of(&self.file, self.port).map_err(|error| format!("{error:#}"))?;
+            if enough(&wire) {
+                Ok(wire)
+            } else {
+                let ended = wire.calls.iter().filter(|call| call.ended.is_some()).count();
+                Err(format!(
+                    "the packets show {} calls, {ended} ended",
+                    wire.calls.len()
+                ))
+            }
+        })
     }
 
     /// Ends the recording and keeps it.

@@ -29,6 +29,8 @@ use crate::workload::{Language, Program};
 const QUICK_CROSSINGS: usize = 1;
 const QUICK_SERVERS: usize = 3;
 const CROSSINGS: usize = 2;
+/// In a soak, the client is that of another implementation than the server.
+const CLIENT_AHEAD: usize = 3;
 
 #[derive(Debug)]
 pub struct Run {
@@ -144,10 +146,8 @@ impl Run {
 
     fn write_page(&self, table: &Table, begun: Instant) -> Result<()> {
         let about = About {
-            date: today(),
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?
-                .trim()
-                .to_owned(),
+            date: page::today(),
+            kernel: page::kernel()?,
             seed: self.options.seed,
             took: begun.elapsed(),
             situations: self.options.situations.len(),
@@ -155,6 +155,10 @@ impl Run {
             missing: self.missing.clone(),
         };
         Ok(std::fs::write(page::path(), page::page(table, &about))?)
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.options.seed
     }
 
     fn servers(&self) -> Vec<Language> {
@@ -256,11 +260,11 @@ impl Run {
         Ok(cells)
     }
 
-    /// One pair of programs, another one each time.
-    pub fn turn(&mut self, situation: &'static Situation, number: usize) -> Result<Cell> {
+    /// One pair of programs, another one each time: as many pairs as there are servers, then the same again.
+    pub fn turn(&mut self, situation: &Situation, number: usize) -> Result<Cell> {
         let (servers, clients) = (self.servers(), self.clients());
         let pick = |list: &[Language], number: usize| list.get(number % list.len()).copied();
-        let pair = pick(&servers, number).zip(pick(&clients, number / servers.len() + number));
+        let pair = pick(&servers, number).zip(pick(&clients, number % servers.len() + CLIENT_AHEAD));
         let (server, client) = pair.context("nothing to run")?;
         let mut cell = Cell::default();
         let is_fit = situation.around.max_age_ms == 0 || client != Language::Grpclib;
@@ -273,13 +277,10 @@ impl Run {
         Ok(cell)
     }
 
-    /// Resident memory of the observer that a situation is seen by.
-    pub fn memory(&self, situation: &Situation) -> Result<f64> {
+    /// What a situation's observer says of itself.
+    pub fn own(&self, situation: &Situation, family: &str) -> Result<f64> {
         let watch = self.watches.get(&key(situation)).context("no observer yet")?;
-        Ok(watch
-            .observer()?
-            .scrape()?
-            .sum("marty_observer_resident_memory_bytes", &[]))
+        Ok(watch.observer()?.scrape()?.sum(family, &[]))
     }
 
     /// An observer that is as the situation wants it: that of an earlier row, or a new one.
@@ -292,7 +293,7 @@ impl Run {
 
     fn pair(
         &mut self,
-        situation: &'static Situation,
+        situation: &Situation,
         (server, client): (Language, Language),
         watch: &mut Watch,
         road: Option<&Pair>,
@@ -392,14 +393,4 @@ fn road(situation: &Situation) -> Result<Option<Pair>, Error> {
         pair.disturb(faults)?;
     }
     Ok(Some(pair))
-}
-
-fn today() -> String {
-    let date = std::process::Command::new("date")
-        .args(["-u", "+%Y-%m-%d"])
-        .output();
-    date.map_or_else(
-        |_| "an unknown day".to_owned(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
 }

@@ -335,6 +335,8 @@ pub const ALL: &[Situation] = &[
     },
     Situation {
         act: act::interop::run,
+        // Each call's end is known exactly.
+        alike: &[],
         ..whole(
             INTEROP,
             "the official interoperability cases, by grpc-go's official server and client",

@@ -6,12 +6,13 @@ use anyhow::Result;
 
 use super::counts::{self, Ends};
 use super::disturbance::{Pressure, Storm};
-use super::dump::Dump;
+use super::dump::{Dump, Flush};
 use super::situation::{Judge, Situation};
 use super::watch::Watch;
 use crate::capture::random::Random;
 use crate::namespace::Pair;
 use crate::process::Place;
+use crate::scrape::calls::Side;
 use crate::workload::peer::ServerOptions;
 use crate::workload::plan::Step;
 use crate::workload::tally::Tally;
@@ -30,6 +31,14 @@ pub struct Stage<'a> {
     pub dump: Option<Dump>,
 }
 
+/// A call whose end at one socket is not certain.
+#[derive(Debug, Clone)]
+pub struct Crossed {
+    pub side: Side,
+    pub method: String,
+    pub statuses: [&'static str; 2],
+}
+
 /// What the applications counted.
 #[derive(Debug, Clone, Default)]
 pub struct Round {
@@ -40,6 +49,9 @@ pub struct Round {
     pub bytes: Option<std::collections::BTreeMap<String, (u64, u64)>>,
     /// How many calls have to be counted at these services' sockets as servers.
     pub services: std::collections::BTreeMap<String, u64>,
+    /// Calls whose end at one socket may be the first or the second: ends of both sides crossed on their way to it. The first
+    /// is the one that is in the truth.
+    pub crossed: Vec<Crossed>,
     /// What the act itself found wrong, and what it measured.
     pub failures: Vec<String>,
     pub figures: Vec<String>,
@@ -97,7 +109,12 @@ impl Stage<'_> {
         };
         let server = self.server.server(&options)?;
         if let Some(file) = &self.capture {
-            self.dump = Some(Dump::start(file.clone(), server.port, &options.place)?);
+            self.dump = Some(Dump::start(
+                file.clone(),
+                server.port,
+                &options.place,
+                Flush::Lazy,
+            )?);
         }
         Ok(server)
     }

@@ -10,10 +10,11 @@ const LOCK: [&str; 2] = ["package.json", "package-lock.json"];
 const PROGRAM: [&str; 5] = ["peer.js", "wire.js", "tally.js", "server.js", "client.js"];
 
 pub fn prepare() -> Result<Vec<OsString>, Error> {
+    // Also where the packages are there from another machine's run.
+    apt::install_for(&[("node", "nodejs"), ("npm", "npm")])?;
     let sources = cache::sources().join("node");
     let key = cache::contents(&sources, LOCK.iter().chain(&PROGRAM))?;
     let folder = cache::folder("node", &key, |folder| {
-        apt::install_for(&[("node", "nodejs"), ("npm", "npm")])?;
         for file in LOCK.iter().chain(&PROGRAM) {
             std::fs::copy(sources.join(file), folder.join(file))?;
         }

@@ -17,6 +17,8 @@ pub struct Question {
     pub connection: u64,
     pub socket: Socket,
     pub asked: Instant,
+    /// Whether a better answer is worth waiting for. It is not where there is a name already.
+    pub patient: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -82,8 +84,9 @@ impl Worker {
             connection,
             socket,
             asked,
+            patient,
         } = *question;
-        let last = hurry || now.saturating_duration_since(asked) >= MAX_WAIT;
+        let last = hurry || !patient || now.saturating_duration_since(asked) >= MAX_WAIT;
         let Some(Found { identity, reach }) = self.resolver.identify(&socket, now, last) else {
             return false;
         };

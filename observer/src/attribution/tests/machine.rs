@@ -104,11 +104,17 @@ pub(super) fn wait(attribution: &mut Attribution, socket: &Socket) -> Attributed
     if let Resolution::Known(known) = attribution.resolve(CONNECTION, socket, Instant::now()) {
         return known;
     }
+    let (connection, attributed) = answer(attribution);
+    assert_eq!(connection, CONNECTION);
+    attributed
+}
+
+/// The next that comes.
+pub(super) fn answer(attribution: &mut Attribution) -> (u64, Attributed) {
     let start = Instant::now();
     loop {
-        if let Some((connection, attributed)) = attribution.answers(Instant::now()).pop() {
-            assert_eq!(connection, CONNECTION);
-            return attributed;
+        if let Some(answer) = attribution.answers(Instant::now()).pop() {
+            return answer;
         }
         assert!(start.elapsed() < Duration::from_secs(30), "no answer");
         thread::yield_now();

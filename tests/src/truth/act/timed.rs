@@ -1,6 +1,8 @@
 //! Calls of known durations: the server sleeps. The rest of a call is what both measure.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
 
 use super::complete;
 use crate::prerequisite::Error;
@@ -25,13 +27,16 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Round> {
     let taken = server.tally_after(made.ended())?;
     server.quit()?;
     complete(&made)?;
-    keeps_time(&steps, &taken)?;
+    let packets = packets(stage, &steps)?;
+    if packets.is_empty() {
+        keeps_time(&steps, &taken)?;
+    }
     settled::await_calls(stage.watch, &earlier, counts::told(&taken).values().sum())?;
     let after = stage.watch.observer()?.scrape()?;
     let mut round = Round::of(stage, &made, &taken);
     for (method, own) in &taken.methods {
         let seen = Durations::of(&after, method).since(&Durations::of(&before, method));
-        let (figures, is_near) = latency::compare(method, &seen, own);
+        let (figures, is_near) = latency::compare(method, &seen, own, packets.get(method));
         if !is_near {
             round.failures.push(figures.clone());
         }
@@ -41,6 +46,28 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Round> {
         ));
     }
     Ok(round)
+}
+
+/// Durations of each method on the wire, if it was recorded. Steps follow each other on one connection: the order of the
+/// calls tells their methods.
+fn packets(stage: &Stage<'_>, steps: &[Step]) -> Result<BTreeMap<String, Durations>> {
+    let Some(dump) = &stage.dump else {
+        return Ok(BTreeMap::new());
+    };
+    let count = steps.iter().map(|step| step.count as usize).sum();
+    let wire = dump.wire(|wire| wire.calls.iter().filter(|call| call.ended.is_some()).count() >= count)?;
+    ensure!(
+        wire.calls.len() == count,
+        "{} calls in the packets",
+        wire.calls.len()
+    );
+    let mut calls = wire.calls.iter();
+    let of = |step: &Step| {
+        let own = calls.by_ref().take(step.count as usize);
+        let took = own.filter_map(|call| Some(call.ended?.0 - call.begun));
+        (step.method.clone(), Durations::of_calls(took))
+    };
+    Ok(steps.iter().map(of).collect())
 }
 
 /// Where a server is not woken in time, the programs are not the ones that are measured.
