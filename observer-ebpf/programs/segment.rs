@@ -187,8 +187,8 @@ impl Segment {
 
     /// Source and destination port in one word, in host order.
     #[inline(always)]
-    pub fn ports(&self) -> Option<u64> {
-        Some(u64::from(u32::from_be_bytes(load::<4>(self.skb, self.header)?)))
+    pub fn ports(&self) -> Option<u32> {
+        Some(u32::from_be_bytes(load::<4>(self.skb, self.header)?))
     }
 
     /// Whether the segment carries data of MPTCP: its option (RFC 8684) is on every such segment, and on none of a
