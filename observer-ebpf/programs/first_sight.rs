@@ -26,7 +26,9 @@ pub fn first_sight(skb: *mut __sk_buff, sk: *mut bpf_sock, direction: Direction)
     if unsafe { (*full).protocol } != TCP {
         return;
     }
-    let Ok(segment) = Segment::parse(skb) else { return };
+    let Some(segment) = Segment::parse(skb) else {
+        return count(Loss::UnreadableSegment);
+    };
     // SAFETY: as above.
     if unsafe { (*full).state } == LISTEN {
         if matches!(direction, Direction::Ingress) && segment.length > 0 {

@@ -22,7 +22,7 @@ use crate::first_sight::first_sight;
 use crate::hold;
 use crate::hold::{behind, settle_start};
 use crate::maps::{CONNECTIONS, EGRESS, INGRESS, Next, count, half, locked};
-use crate::segment::{FIN, RST, Refusal, SYN, Segment};
+use crate::segment::{FIN, RST, SYN, Segment};
 use crate::walk::{Went, pass, walk};
 
 /// Frames walked in the first run and in each further one. 8 cover any single call; 33 runs (the kernel's limit of
@@ -102,10 +102,8 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
     if settled != 0 && announced == announced::YES {
         return;
     }
-    let segment = match Segment::parse(skb) {
-        Ok(segment) => segment,
-        Err(Refusal::NotTcp) => return,
-        Err(Refusal::Unreadable) => return count(Loss::UnreadableSegment),
+    let Some(segment) = Segment::parse(skb) else {
+        return count(Loss::UnreadableSegment);
     };
     // What waits on ingress and is in order goes before the answer to it: data that came with the handshake, or more than
     // the packets so far had runs for. What waits behind a hole is no business of this hook.
@@ -343,7 +341,9 @@ fn store(skb: *mut __sk_buff, direction: Direction) {
     if connection.is_null() {
         return;
     }
-    let Ok(segment) = Segment::parse(skb) else { return };
+    let Some(segment) = Segment::parse(skb) else {
+        return;
+    };
     // SAFETY: the clock has no preconditions.
     let segment = segment.at(unsafe { bpf_ktime_get_ns() });
     if hold::store(connection, direction, &segment) {
