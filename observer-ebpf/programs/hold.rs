@@ -53,7 +53,7 @@ pub fn store(connection: *mut Connection, direction: Direction, segment: &Segmen
     let Some((first, slots)) = slots else {
         return give_up(connection, direction, Loss::HoldExceeded, end);
     };
-    // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
+    // SAFETY: storage lives as long as the run; whoever writes `hold` writes the same.
     let hold = unsafe { (*connection).hold };
     let mut ready = 0_u64;
     for part in 0..MAX_PARTS {
@@ -97,7 +97,7 @@ fn append(connection: *mut Connection, direction: Direction, segment: &Segment) 
     if last == MAX_HELD_SLOTS {
         return false;
     }
-    // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
+    // SAFETY: storage lives as long as the run; whoever writes `hold` writes the same.
     let hold = unsafe { (*connection).hold };
     let appended = match HELD.get_ptr_mut(HeldKey::new(hold, direction, last)) {
         // SAFETY: by the claim, nobody else touches it.
