@@ -18,6 +18,7 @@ pub mod application;
 pub mod chart;
 pub mod cluster;
 pub mod dashboard;
+pub mod operator;
 pub mod prometheus;
 pub mod stack;
 pub mod webhook;

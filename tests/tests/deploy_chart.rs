@@ -8,70 +8,19 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tests::monitoring::chart::Chart;
+use tests::monitoring::operator::Operator;
 use tests::monitoring::{Servers, deploy};
 use tests::observer;
 use tests::prerequisite::or_skip;
 use tests::workload::cache;
 
+#[path = "deploy_chart/matrix.rs"]
+mod matrix;
+
+use matrix::{CLOSED, MATRIX, OPERATOR};
+
 /// Set to write deploy/manifests instead of comparing it.
 const RENDER: &str = "OBSERVER_RENDER";
-
-const OPERATOR: [&str; 3] = [
-    "podMonitor.enabled=true",
-    "rules.enabled=true",
-    "dashboards.enabled=true",
-];
-
-/// Nobody without a certificate and a password gets in, and Prometheus has both.
-const CLOSED: [&str; 11] = [
-    "web.existingSecret=observer-web",
-    "web.scheme=HTTPS",
-    "web.probes=tcp",
-    "podMonitor.enabled=true",
-    "podMonitor.tlsConfig.ca.secret.name=observer-scrape",
-    "podMonitor.tlsConfig.ca.secret.key=ca.crt",
-    "podMonitor.tlsConfig.serverName=marty-observer",
-    "podMonitor.basicAuth.username.name=observer-scrape",
-    "podMonitor.basicAuth.username.key=username",
-    "podMonitor.basicAuth.password.name=observer-scrape",
-    "podMonitor.basicAuth.password.key=password",
-];
-
-const MATRIX: [&[&str]; 9] = [
-    &[],
-    &OPERATOR,
-    &[
-        "networkPolicy.enabled=true",
-        "kubernetes.names=off",
-        "hostPID=false",
-    ],
-    &["networkPolicy.enabled=true", "kubernetes.names=kubelet"],
-    &[
-        "web.existingSecret=observer-web",
-        "web.scheme=HTTPS",
-        "ptrace=true",
-    ],
-    &CLOSED,
-    &[
-        "hostNetwork=true",
-        "cgroup.path=/sys/fs/cgroup/unified",
-        "port=9999",
-    ],
-    &[
-        "image.repository=registry.example/observer",
-        "image.tag=v2",
-        "imagePullSecrets[0].name=pull",
-        "fullnameOverride=eyes",
-    ],
-    &[
-        "scrapeAnnotations=false",
-        "podLabels.a=b",
-        "podAnnotations.c=d",
-        "extraEnv[0].name=MARTY_OBSERVER_LOG_LEVEL",
-        "extraEnv[0].value=debug",
-        "config.max_series=1000",
-    ],
-];
 
 /// Kinds that Kubernetes itself has no schema for.
 const OF_OPERATOR: [&str; 2] = ["PodMonitor", "PrometheusRule"];
@@ -128,6 +77,33 @@ fn every_combination_is_valid() -> Result<()> {
             valid.with_context(|| format!("{set:?}"))?;
         }
     }
+    Ok(())
+}
+
+/// The same of the Prometheus operator's kinds, against its own schemas.
+#[test]
+fn the_operator_knows_every_field() -> Result<()> {
+    let test = "the_operator_knows_every_field";
+    let (Some(chart), Some(operator)) = (
+        or_skip(test, Chart::prepare()),
+        or_skip(test, Operator::prepare()),
+    ) else {
+        return Ok(());
+    };
+    let mut objects = Vec::new();
+    for set in MATRIX {
+        let rendered = Rendered::new(&chart, set)?;
+        objects.extend(
+            OF_OPERATOR
+                .iter()
+                .flat_map(|kind| rendered.of_kind(kind).cloned()),
+        );
+    }
+    ensure!(objects.len() >= 7, "only {} objects", objects.len());
+    operator.validate(&objects)?;
+    let mut wrong = objects.swap_remove(0);
+    wrong["spec"]["podMetricsEndpoints"][0]["honourLabels"] = json!(true);
+    ensure!(operator.validate(&[wrong]).is_err(), "an unknown field is taken");
     Ok(())
 }
 
@@ -352,6 +328,29 @@ fn the_configuration_is_known_to_the_daemon() -> Result<()> {
     Ok(())
 }
 
+/// The commented lines of the operator's kustomization do what they are for.
+fn labelled(chart: &Chart) -> Result<()> {
+    let manifests = deploy().join("manifests");
+    let folder = scratch("labelled")?;
+    std::fs::create_dir_all(folder.join("operator"))?;
+    let text = std::fs::read_to_string(manifests.join("operator/kustomization.yaml"))?;
+    let (active, commented) = text.split_once("# labels:\n").context("no labels")?;
+    let commented = commented.replace("#   ", "  ");
+    std::fs::write(
+        folder.join("operator/kustomization.yaml"),
+        format!("{active}labels:\n{commented}").replace("  - ../base\n", ""),
+    )?;
+    std::fs::copy(
+        manifests.join("operator/monitoring.yaml"),
+        folder.join("operator/monitoring.yaml"),
+    )?;
+    let applied = chart.kustomize(&folder.join("operator"));
+    std::fs::remove_dir_all(&folder)?;
+    let count = applied?.matches("\n    release: prometheus\n").count();
+    ensure!(count == 10, "{count} of 10 objects have the label");
+    Ok(())
+}
+
 /// Where a namespace may run a pod like this, in front of what the chart renders.
 const HEAD: &str = "# Rendered from deploy/chart; change that, then: OBSERVER_RENDER=1 cargo test -p tests --test deploy_chart\n";
 
@@ -387,6 +386,7 @@ fn manifests_are_the_chart() -> Result<()> {
             file.display()
         );
     }
+    labelled(&chart)?;
     for folder in ["base", "operator"] {
         let applied = chart.kustomize(&deploy().join("manifests").join(folder))?;
         ensure!(

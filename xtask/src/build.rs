@@ -59,6 +59,14 @@ pub fn build(workspace: &Workspace, programs: Programs) -> Result<PathBuf> {
     Ok(daemon)
 }
 
+/// The daemon that `OBSERVER_DAEMON` names, so that a second run builds nothing, else the one that is built.
+pub fn given_or_built(workspace: &Workspace) -> Result<PathBuf> {
+    match std::env::var_os(DAEMON) {
+        Some(daemon) => Ok(PathBuf::from(daemon)),
+        None => build(workspace, Programs::Release),
+    }
+}
+
 /// Builds the kernel object; gives its path.
 pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBuf> {
     let toolchain = Toolchain::find(workspace)?;

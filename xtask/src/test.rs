@@ -102,15 +102,17 @@ fn unit(workspace: &Workspace, skips: &Skips, libtest: &[String]) -> Result<Tall
     tally::run("unit tests", &mut test, MAX_SILENCE)
 }
 
-/// Some programs of crate `tests`; without a daemon only what needs none.
+/// Some programs of crate `tests`, with variables of their own; without a daemon only what needs none.
 pub fn of(
     workspace: &Workspace,
     skips: &Skips,
     daemon: Option<&PathBuf>,
     programs: &[&str],
+    environment: &[(&str, &Path)],
 ) -> Result<Tally> {
     let mut test = cargo_test(workspace, skips);
-    test.args(["--package", "tests"]);
+    test.args(["--package", "tests"])
+        .envs(environment.iter().copied());
     for program in programs {
         test.args(["--test", program]);
     }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use super::Release;
 use crate::process;
 
-/// Everything in `folder` as one archive, the same whenever and by whomever it is made.
+/// Everything in `folder` as one archive, the same whenever and by whomever it is made: for all to read, whatever the umask
+/// of whoever made the folders was.
 pub fn tar(release: &Release, folder: &Path, to: &Path) -> Result<()> {
     let mut tar = process::command("tar");
     tar.args([
@@ -15,6 +16,7 @@ pub fn tar(release: &Release, folder: &Path, to: &Path) -> Result<()> {
         "--owner=0",
         "--group=0",
         "--numeric-owner",
+        "--mode=u=rwX,go=rX",
         "--format=gnu",
     ]);
     tar.arg(format!("--mtime=@{}", release.epoch));
@@ -52,6 +54,19 @@ pub fn empty(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
 }
 
+/// Gives every folder in `folder` and itself the mode that it has under an ordinary umask.
+pub fn open(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755))?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies a file and gives it a mode.
 pub fn install(from: &Path, to: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -64,8 +79,13 @@ pub fn install(from: &Path, to: &Path, mode: u32) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn mode(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+
     #[test]
-    fn the_same_archive_later() {
+    fn the_same_archive_later_and_under_another_umask() {
         let root = std::env::temp_dir().join(format!("xtask-archive-{}", std::process::id()));
         let release = Release {
             version: String::from("1"),
@@ -74,17 +94,35 @@ mod tests {
             folder: root.clone(),
         };
         let mut sums = Vec::new();
-        for (name, order) in [("first", ["a", "b"]), ("second", ["b", "a"])] {
+        for (name, order, umask) in [("first", ["a", "b"], 0o022), ("second", ["b", "a"], 0o077)] {
             let folder = root.join(name);
-            empty(&folder).unwrap();
+            empty(&folder.join("etc")).unwrap();
             for file in order {
-                std::fs::write(folder.join(file), file).unwrap();
+                std::fs::write(folder.join("etc").join(file), file).unwrap();
+                mode(&folder.join("etc").join(file), 0o666 & !umask);
             }
+            mode(&folder.join("etc"), 0o777 & !umask);
             let to = root.join(format!("{name}.tar"));
             tar(&release, &folder, &to).unwrap();
             sums.push(sha256(&to).unwrap());
         }
         std::fs::remove_dir_all(&root).unwrap();
         assert_eq!(sums[0], sums[1]);
+    }
+
+    #[test]
+    fn a_folder_that_only_its_maker_could_open() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = std::env::temp_dir().join(format!("xtask-open-{}", std::process::id()));
+        let inner = root.join("etc/marty-observer");
+        empty(&inner).unwrap();
+        for folder in [&inner, &root.join("etc"), &root] {
+            mode(folder, 0o700);
+        }
+        open(&root).unwrap();
+        let found = [&root, &root.join("etc"), &inner]
+            .map(|folder| std::fs::metadata(folder).unwrap().permissions().mode() & 0o777);
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(found, [0o755; 3]);
     }
 }

@@ -1,6 +1,8 @@
 //! The Debian package: the daemon, its unit, its settings, shell completions and the rules, dashboards and examples to
 //! look at. It starts by itself after installation, as Debian's services do.
 
+mod script;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -58,6 +60,8 @@ pub fn build(workspace: &Workspace, release: &Release, daemon: &Path) -> Result<
         write(&stage.join(to), &text, 0o644)?;
     }
     control(release, &stage)?;
+    // The service is nobody, who has to get to its settings.
+    archive::open(&stage)?;
     let file = release.folder.join(format!(
         "marty-observer_{}_{}.deb",
         release.version, release.architecture
@@ -100,38 +104,45 @@ Description: metrics of every gRPC call on this machine
     let settings: Vec<String> = settings.map(|(_, to)| format!("/{to}\n")).collect();
     let settings = settings.concat();
     write(&folder.join("conffiles"), &settings, 0o644)?;
-    write(&folder.join("postinst"), AFTER_INSTALLING, 0o755)?;
-    write(&folder.join("prerm"), BEFORE_REMOVING, 0o755)?;
-    write(&folder.join("postrm"), AFTER_REMOVING, 0o755)
+    for (name, text) in script::ALL {
+        write(&folder.join(name), text, 0o755)?;
+    }
+    Ok(())
 }
-
-/// Nothing of it may fail where systemd does not run: in an image, in a chroot.
-const AFTER_INSTALLING: &str = "#!/bin/sh
-set -e
-if [ \"$1\" = configure ] && [ -d /run/systemd/system ]; then
-    systemctl daemon-reload
-    systemctl enable --quiet marty-observer.service
-    systemctl restart marty-observer.service || echo 'marty-observer did not start: journalctl -u marty-observer' >&2
-fi
-";
-
-const BEFORE_REMOVING: &str = "#!/bin/sh
-set -e
-if [ \"$1\" = remove ] && [ -d /run/systemd/system ]; then
-    systemctl disable --quiet --now marty-observer.service || true
-fi
-";
-
-const AFTER_REMOVING: &str = "#!/bin/sh
-set -e
-if [ -d /run/systemd/system ]; then
-    systemctl daemon-reload || true
-fi
-";
 
 fn write(file: &Path, text: &str, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir_all(file.parent().context("no folder")?)?;
     std::fs::write(file, text)?;
     Ok(std::fs::set_permissions(file, PermissionsExt::from_mode(mode))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_can_read_it() {
+        let root = std::env::temp_dir().join(format!("xtask-package-{}", std::process::id()));
+        let daemon = root.join("observer");
+        write(&daemon, "#!/bin/sh\necho completions\n", 0o755).unwrap();
+        let release = Release {
+            version: String::from("1"),
+            architecture: "amd64",
+            epoch: String::from("1700000000"),
+            folder: root.clone(),
+        };
+        let file = build(&Workspace::find().unwrap(), &release, &daemon).unwrap();
+        let listed = process::output(process::command("dpkg-deb").arg("--contents").arg(&file)).unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
+        for line in listed.lines() {
+            assert!(
+                ["drwxr-xr-x", "-rw-r--r--", "-rwxr-xr-x"]
+                    .iter()
+                    .any(|mode| line.starts_with(mode)),
+                "{line}"
+            );
+        }
+        assert!(listed.contains("./etc/marty-observer/observer.yaml"), "{listed}");
+    }
 }

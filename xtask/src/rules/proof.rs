@@ -26,17 +26,25 @@ pub fn tests(objectives: &[Objective]) -> String {
     text
 }
 
-/// Half of what is allowed is spent.
+/// Half of what is allowed is spent, at half the speed that is.
 fn budget(text: &mut String, objective: &Objective) {
     let name = &objective.name;
     case(text, &format!("{name}: half of the budget"));
     series(text, objective, &[(120, objective.budget() / 2.0)]);
-    expect(
-        text,
-        "60m",
-        &format!("round(slo:{name}:error_budget_remaining, 0.001)"),
-        Some("0.5"),
-    );
+    let target = number(objective.percent / 100.0);
+    for (record, value, to) in [
+        ("error_budget_remaining", "0.5", 0.001),
+        ("burn_rate1h", "0.5", 0.001),
+        // To more digits than an objective has.
+        ("objective", &target, 0.000_001),
+    ] {
+        expect(
+            text,
+            "60m",
+            &format!("round(slo:{name}:{record}, {to})"),
+            Some(value),
+        );
+    }
 }
 
 fn critical(text: &mut String, objective: &Objective, percent: f64) {
@@ -176,6 +184,32 @@ fn minutes(duration: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::{read, rendering};
+    use crate::workspace::Workspace;
+
+    #[test]
+    fn every_alert_fires_in_one_test_and_keeps_quiet_in_another() {
+        let folder = crate::rules::folder(&Workspace::find().unwrap());
+        let objectives = read(&folder.join("slos.yaml")).unwrap();
+        let tests = tests(&objectives);
+        let cases: Vec<&str> = tests.split("  - name: ").collect();
+        let rules = rendering::rules(&objectives);
+        let alerts: Vec<&str> = rules
+            .lines()
+            .filter_map(|line| line.strip_prefix("      - alert: "))
+            .collect();
+        assert!(alerts.len() > 10, "{alerts:?}");
+        for alert in alerts {
+            let of = |name: &str| {
+                let head = format!("'{alert} {name}'");
+                let case = cases.iter().find(|case| case.starts_with(&head));
+                let case = case.unwrap_or_else(|| panic!("no test that {alert} {name}"));
+                assert!(case.contains(&firing(alert)), "{case}");
+                case.matches("exp_samples: [{").count()
+            };
+            assert_eq!((of("fires"), of("keeps quiet")), (1, 0), "{alert}");
+        }
+    }
 
     #[test]
     fn counters_go_on_where_they_were() {
