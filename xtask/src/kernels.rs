@@ -31,7 +31,7 @@ const TEST: &str = "capture_exchange";
 const PAGE: &str = "observer/docs/kernels.md";
 const FILTER: &str = "few_streams_loopback_ipv4";
 /// Guests at a time: each has phases of one CPU and of two.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 /// Statically linked, because the guest has no libraries; the target is named so that build scripts are not.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const STATIC: &str = "-Ctarget-feature=+crt-static";
