@@ -29,8 +29,10 @@ use crate::probe::claim::Claim;
 use crate::probe::{self, OBJECT, Probe, Root};
 use crate::service_manager::ServiceManager;
 
-/// After the loop has ended, how long a last scrape is waited for. Together with the rest this stays below the
-/// 5 s in which the process promises to end.
+/// From the signal to the end of the process, of which 5 s are promised. Everything that waits has its share of this:
+/// first for a last scrape, then for those who have not read their answer.
+const MAX_STOPPING: Duration = Duration::from_millis(4500);
+/// How long a last scrape is waited for, from the signal on.
 const LAST_SCRAPE: Duration = Duration::from_secs(3);
 
 /// Runs until SIGTERM or SIGINT.
@@ -48,7 +50,10 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         Arc::clone(&registry),
     )?;
     let root = Root::find(config.cgroup.as_deref())?;
-    let claim = Claim::wait(&root)?;
+    let claim = match Claim::wait(&root, || is_told(&stop)) {
+        Err(_) if is_told(&stop) => return Ok(ExitCode::SUCCESS),
+        claim => claim?,
+    };
     if claim.is_none() {
         tracing::warn!(
             "a process that is no observer has locked the cgroup's directory; a second observer would not be noticed"
@@ -74,6 +79,9 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let (probe, ring) = Probe::attach(OBJECT, &root, options)?;
     tracing::info!(milliseconds = begun.elapsed().as_millis(), cgroup = ?root.path, "programs attached");
+    if is_told(&stop) {
+        return Ok(ExitCode::SUCCESS);
+    }
 
     let who = config.attribution_settings();
     let catalog = Arc::<RwLock<Catalog>>::default();
@@ -106,11 +114,12 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     drop(claim);
     tell(manager.stopping());
     tracing::info!("programs detached; everything captured is counted");
-    await_last_scrape(&registry, &stop)?;
+    let until = stopped.told + MAX_STOPPING;
+    await_last_scrape(&registry, &stop, stopped.told + LAST_SCRAPE)?;
     drop((stopped, gauges));
     #[cfg(feature = "kubernetes")]
     drop(informer);
-    endpoint.stop();
+    endpoint.stop(until);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -166,12 +175,23 @@ fn tell(told: io::Result<()>) {
     }
 }
 
-/// Waits until somebody has scraped what was counted last, but no longer than [`LAST_SCRAPE`] or a second signal.
-fn await_last_scrape(registry: &metrics::Registry, stop: &UnixStream) -> io::Result<()> {
+/// Whether a signal has come. It stays to be read.
+fn is_told(stop: &UnixStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let mut readable = [PollFd::new(stop, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut readable, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// Waits until somebody has scraped what was counted last, but no longer than `end` or a second signal.
+fn await_last_scrape(registry: &metrics::Registry, stop: &UnixStream, end: Instant) -> io::Result<()> {
     use std::io::Read as _;
 
     let before = registry.own().scrapes.get();
-    let end = Instant::now() + LAST_SCRAPE;
     let mut stop = stop;
     stop.set_read_timeout(Some(Duration::from_millis(50)))?;
     let mut signals = [0_u8; 8];
@@ -181,4 +201,20 @@ fn await_last_scrape(registry: &metrics::Registry, stop: &UnixStream) -> io::Res
         received += stop.read(&mut signals).unwrap_or(0);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_is_seen_and_stays() {
+        let (stop, mut told) = UnixStream::pair().unwrap();
+        assert!(!is_told(&stop));
+        told.write_all(&[0]).unwrap();
+        assert!(is_told(&stop));
+        assert!(is_told(&stop));
+    }
 }

@@ -23,7 +23,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -92,7 +92,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Endpoint {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<server::Stop>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -117,11 +117,15 @@ impl Endpoint {
             .thread_keep_alive(Duration::from_secs(1))
             .build()
             .context("cannot start the endpoint's event loop")?;
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(None);
 
         let thread = std::thread::Builder::new()
             .name("endpoint".into())
-            .spawn(move || runtime.block_on(server.serve(listener, stopped)))
+            .spawn(move || {
+                runtime.block_on(server.serve(listener, stopped));
+                // A page that is being rendered for somebody who has gone is not waited for.
+                runtime.shutdown_background();
+            })
             .context("cannot start the endpoint's thread")?;
         Ok(Self {
             address,
@@ -134,13 +138,13 @@ impl Endpoint {
         self.address
     }
 
-    /// Takes no new connection, lets answers that are on the way finish (for two seconds at most), and returns.
-    pub fn stop(mut self) {
-        self.join();
+    /// Takes no new connection, lets answers that are on the way finish, but until then at most, and returns.
+    pub fn stop(mut self, until: Instant) {
+        self.join(until);
     }
 
-    fn join(&mut self) {
-        self.stop.send_replace(true);
+    fn join(&mut self, until: Instant) {
+        self.stop.send_replace(Some(until));
         if let Some(thread) = self.thread.take() {
             // A panic there was printed there; the rest of the shutdown goes on.
             let _ = thread.join();
@@ -150,6 +154,6 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.join();
+        self.join(Instant::now());
     }
 }

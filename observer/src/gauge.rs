@@ -84,10 +84,25 @@ pub struct Sample {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     pub samples: Vec<Sample>,
-    /// Services left out because of a ceiling.
-    pub refused: u64,
+    pub left_out: LeftOut,
+    /// Of the oldest list of sockets of another network namespace.
+    pub oldest_list: Duration,
     /// How long the pass took.
     pub cost: Duration,
+}
+
+/// What is missing in a pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Services, or their connections to databases, above a ceiling.
+    pub services: u64,
+    /// Pods whose cgroup was not found because there are more folders than may be looked at.
+    pub pods: u64,
+    /// Network namespaces above their ceiling.
+    pub namespaces: u64,
+    /// Connections to databases in a namespace that several services share, whose owner cannot be told for want of
+    /// `CAP_SYS_PTRACE`.
+    pub connections: u64,
 }
 
 impl Sample {

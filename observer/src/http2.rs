@@ -9,11 +9,13 @@ mod assembly;
 mod error_code;
 mod frame;
 mod header_block;
+mod piece;
 mod settings;
 mod stream_id;
 
-pub use assembly::{Assembly, Broken, Piece};
+pub use assembly::{Assembly, Broken};
 pub use error_code::ErrorCode;
 pub use frame::{Block, Frame};
+pub use piece::Piece;
 pub use settings::TableSize;
 pub use stream_id::StreamId;

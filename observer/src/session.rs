@@ -73,7 +73,7 @@ impl Session {
             self.count(direction.other(), record.data_other, record.time, events);
         }
         match kind {
-            Some(Kind::Frame) => self.on_piece(direction, &piece(record, payload), events),
+            Some(Kind::Frame) => self.on_piece(direction, &Piece::of(record, payload), events),
             Some(Kind::Data) if record.flags & END_STREAM != 0 => self.on_data_end(direction, record, events),
             Some(Kind::Data) => {}
             Some(Kind::Socket) => self.on_socket(payload),
@@ -377,18 +377,6 @@ impl Session {
             Some(Close::Released) => self.released = Some(record.time),
             None => self.losses.bad_records += 1,
         }
-    }
-}
-
-fn piece<'a>(record: &Record, payload: &'a [u8]) -> Piece<'a> {
-    Piece {
-        frame_type: record.frame_type,
-        flags: record.flags,
-        stream: StreamId::new(record.stream),
-        length: record.length,
-        offset: record.offset,
-        time: record.time,
-        payload,
     }
 }
 

@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod monitoring;
 pub mod namespace;
 pub mod observer;
+pub mod overhead;
 pub mod plain_http;
 pub mod prerequisite;
 pub mod process;

@@ -131,7 +131,7 @@ fn http1_requests() {
 #[test]
 fn web_socket_messages() {
     let open = |seed: u64| {
-        let message = if seed % 2 == 0 {
+        let message = if seed.is_multiple_of(2) {
             vec![0x81, 5, b'h', b'e', b'l', b'l', b'o', b'!', b'!', b'!']
         } else {
             vec![

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use observer::clock::SystemClock;
 use observer::endpoint::{Endpoint, Health, Settings};
@@ -473,7 +473,7 @@ fn stops_with_connections_open() {
             .status,
         200
     );
-    running.endpoint.stop();
+    running.endpoint.stop(Instant::now() + Duration::from_mins(1));
     assert_eq!(idle.read(&mut [0]).expect("end of stream"), 0);
     assert!(connect(address).is_err(), "nobody listens any more");
 }

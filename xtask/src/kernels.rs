@@ -72,7 +72,8 @@ fn run(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<ExitCo
     let guest = programs(workspace)?;
     let image = guest::image(&place, &guest, FILTER, &suite::options())?;
     println!("{}", outcome::HEAD);
-    let mut runs = Vec::new();
+    let date = process::output(process::command("date").args(["-u", "+%Y-%m-%d"]))?;
+    let (count, mut runs) = (kernels.len(), Vec::new());
     for kernel in kernels {
         let said = guest::boot(&kernel, &image, &place.join(name(&kernel)))?;
         let run = Run {
@@ -82,12 +83,12 @@ fn run(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<ExitCo
         };
         println!("{}; {}", run.outcome.row(&run.kernel), run.suite.summary());
         runs.push(run);
+        if wanted.is_empty() {
+            // After each: a run that is stopped leaves what it has found.
+            std::fs::write(workspace.root.join(PAGE), page::page(date.trim(), &runs, count))?;
+        }
     }
     println!("what each kernel and its tests said is in {}", place.display());
-    if wanted.is_empty() {
-        let date = process::output(process::command("date").args(["-u", "+%Y-%m-%d"]))?;
-        std::fs::write(workspace.root.join(PAGE), page::page(date.trim(), &runs))?;
-    }
     let all_good = runs
         .iter()
         .all(|run| run.outcome.is_good() && run.suite.is_good());
@@ -166,6 +167,10 @@ fn static_build(workspace: &Workspace, arguments: &[&str]) -> Command {
         .arg(workspace.target.join("static"))
         .args(build::locked());
     build.env("RUSTFLAGS", STATIC).current_dir(&workspace.root);
+    // Emulation makes programs slow enough; and what is not there need not be unpacked.
+    build
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
     build
 }
 

@@ -46,6 +46,8 @@ Usage: cargo xtask COMMAND
   tidy                        the project's own rules of structure
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
   bench --instructions        count the instructions of a call and write them down for `test`
+  bench --overhead [--quick] [--help]
+                              what it costs real programs to be observed; writes observer/docs/overhead.md
   cluster [-- LIBTEST ARGS]   a real Kubernetes on this machine, the proof of identity in it, and its end
   rules [--check]             rules and alerts of the service level objectives (deploy/rules/slos.yaml)
   dist                        static daemon, Debian package, image, bill of materials in target/dist

@@ -236,13 +236,27 @@ pub static KUBELET: Setting<String> = Setting {
                  https://127.0.0.1:10250.",
     },
     parse: |text| {
-        let rest = text.strip_prefix("https://").or(text.strip_prefix("http://"));
-        match rest {
-            Some(rest) if !rest.is_empty() && !rest.contains(char::is_whitespace) => Ok(text.to_owned()),
-            _ => Err(format!(
+        let (rest, encrypted) = match text.split_once("://") {
+            Some(("https", rest)) => (rest, true),
+            Some(("http", rest)) => (rest, false),
+            _ => ("", false),
+        };
+        if rest.is_empty() || rest.contains(char::is_whitespace) {
+            return Err(format!(
                 "`{text}` is no address of a kubelet; expected https://NODE:10250"
-            )),
+            ));
         }
+        let loopback = ["127.0.0.1", "[::1]", "localhost"].into_iter().any(|host| {
+            rest.strip_prefix(host)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+        if !encrypted && !loopback {
+            return Err(format!(
+                "`{text}`: only this machine is asked without encryption (http://127.0.0.1:10255); expected \
+                 https://NODE:10250"
+            ));
+        }
+        Ok(text.to_owned())
     },
 };
 
@@ -252,7 +266,8 @@ pub static KUBELET_VERIFY: Setting<bool> = Setting {
         value: "true|false",
         default: "true",
         help: "Whether the kubelet has to show a certificate of the cluster's authority",
-        reason: "The service account's token is sent to it. Kubelets that sign for themselves need false.",
+        reason: "The service account's token is sent to it. Kubelets that sign for themselves need false, and have to \
+                 be at an address of this machine then.",
     },
     parse: setting::boolean,
 };

@@ -203,6 +203,38 @@ fn mistakes_of_single_values() {
 }
 
 #[test]
+fn addresses_of_kubelets() {
+    let check = |text: &str, expected: Option<&str>| {
+        let found = (table::KUBELET.parse)(text);
+        assert_eq!(found.err().as_deref(), expected, "{text}");
+    };
+    check("https://node-7:10250", None);
+    check("http://127.0.0.1:10255", None);
+    check("http://[::1]:10255/", None);
+    check("http://localhost", None);
+    let in_the_clear = |text: &str| {
+        format!(
+            "`{text}`: only this machine is asked without encryption (http://127.0.0.1:10255); expected https://NODE:10250"
+        )
+    };
+    for text in [
+        "http://10.0.0.1:10255",
+        "http://localhost.example.com",
+        "http://127.0.0.1@10.0.0.1",
+    ] {
+        check(text, Some(&in_the_clear(text)));
+    }
+    for text in ["https://", "node-7:10250", "ftp://node-7", "https://a b"] {
+        check(
+            text,
+            Some(&format!(
+                "`{text}` is no address of a kubelet; expected https://NODE:10250"
+            )),
+        );
+    }
+}
+
+#[test]
 fn mistakes_of_structured_values() {
     mistakes(
         "buckets: [1, x]\nlabels: {node: true, pod: maybe}\ndatabase_ports: {redis: [0], mysql: 3306}\nlisten: :1\nlisten: :2\n",

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::access::{Access, Policy};
 use super::auth::{Gate, Verdict};
@@ -34,10 +34,11 @@ use crate::metrics::own::EndpointRefused;
 /// Header lines of a request, and bytes of them all. Prometheus sends 5 lines, 400 bytes.
 const MAX_HEADERS: usize = 64;
 const MAX_HEAD: usize = 16 * 1024;
-/// For answers on the way when the endpoint stops.
-const GRACE: Duration = Duration::from_secs(2);
 /// After a failed `accept` (no file descriptors left): it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Told to stop: until when answers that are on the way may take.
+pub type Stop = Option<Instant>;
 
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -93,7 +94,7 @@ impl Server {
     }
 
     /// Until told to stop.
-    pub async fn serve(self, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    pub async fn serve(self, listener: TcpListener, mut stop: watch::Receiver<Stop>) {
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the endpoint cannot accept connections"),
@@ -115,17 +116,19 @@ impl Server {
             }
         }
         drop(listener);
+        let until = stop.borrow().unwrap_or_else(Instant::now);
         // What is not done by then is dropped with the set.
-        let _ = timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+        let all = async { while tasks.join_next().await.is_some() {} };
+        let _ = timeout_at(until.into(), all).await;
     }
 }
 
 /// Also when nobody is left who could tell.
-async fn told_to(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+async fn told_to(stop: &mut watch::Receiver<Stop>) {
+    let _ = stop.wait_for(Option::is_some).await;
 }
 
-async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, stop: watch::Receiver<bool>) {
+async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, stop: watch::Receiver<Stop>) {
     let displaced = Arc::<Notify>::default();
     let (seat, crowded) = shared.connections.take(Arc::clone(&displaced));
     shared.refused(EndpointRefused::Displaced, crowded);
@@ -146,7 +149,7 @@ async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, stop: watch::R
 }
 
 impl Connection {
-    async fn serve(&self, stream: TcpStream, stop: watch::Receiver<bool>) {
+    async fn serve(&self, stream: TcpStream, stop: watch::Receiver<Stop>) {
         let Some(tls) = &self.policy.tls else {
             return self.speak(stream, stop).await;
         };
@@ -160,7 +163,7 @@ impl Connection {
         }
     }
 
-    async fn speak<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, mut stop: watch::Receiver<bool>) {
+    async fn speak<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, mut stop: watch::Receiver<Stop>) {
         let stall = Stall::new(stream, self.shared.settings.limits, self.unread.clone());
         let service = service_fn(|request| {
             let connection = self.clone();

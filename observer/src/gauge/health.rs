@@ -1,11 +1,12 @@
 //! Whether a service is well: a pod by its Ready condition, everything else by living and listening. Pure.
 
+use super::namespace::View;
 use super::subject::Subject;
 use crate::attribution::socket::{Sockets, State};
 
-/// Nothing for what was never seen to serve: a client has no health of its own. `sockets` are those of the subject's
-/// network namespace, where they are known.
-pub fn status(subject: &Subject, sockets: Option<&Sockets>) -> Option<bool> {
+/// Nothing for what was never seen to serve: a client has no health of its own. Nothing either where its sockets have
+/// not been looked at yet; where they can never be, living is all that there is to see.
+pub fn status(subject: &Subject, view: View<'_>, own: &Sockets) -> Option<bool> {
     if let Some(ready) = subject.ready {
         return Some(ready);
     }
@@ -15,7 +16,12 @@ pub fn status(subject: &Subject, sockets: Option<&Sockets>) -> Option<bool> {
     if !subject.lives {
         return Some(false);
     }
-    let Some(sockets) = sockets else { return Some(true) };
+    let sockets = match view {
+        View::Own => own,
+        View::Sockets(_, sockets) => sockets,
+        View::Unread => return None,
+        View::Hidden => return Some(true),
+    };
     let listening = sockets
         .entries
         .iter()
@@ -48,7 +54,7 @@ mod tests {
             }],
             refused: 0,
         };
-        let check = |ready, ports: &[u16], lives, sockets: Option<Sockets>, expected| {
+        let check = |ready, ports: &[u16], lives, view: View<'_>, own: &Sockets, expected| {
             let subject = Subject {
                 account: Account::Process { pid: 1, started: 1 },
                 identity: Arc::new(Identity::unknown("")),
@@ -56,14 +62,19 @@ mod tests {
                 ready,
                 lives,
             };
-            assert_eq!(status(&subject, sockets.as_ref()), expected);
+            assert_eq!(status(&subject, view, own), expected, "{view:?}");
         };
-        check(Some(true), &[], true, None, Some(true));
-        check(Some(false), &[8081], true, Some(listening(8081)), Some(false));
-        check(None, &[], true, Some(listening(8081)), None);
-        check(None, &[8081], true, Some(listening(8081)), Some(true));
-        check(None, &[8081], true, Some(listening(8082)), Some(false));
-        check(None, &[8081], false, Some(listening(8081)), Some(false));
-        check(None, &[8081], true, None, Some(true));
+        let (none, it, other) = (Sockets::default(), listening(8081), listening(8082));
+        check(Some(true), &[], true, View::Hidden, &none, Some(true));
+        check(Some(false), &[8081], true, View::Own, &it, Some(false));
+        check(None, &[], true, View::Own, &it, None);
+        check(None, &[8081], true, View::Own, &it, Some(true));
+        check(None, &[8081], true, View::Own, &other, Some(false));
+        check(None, &[8081], true, View::Sockets(7, &it), &other, Some(true));
+        check(None, &[8081], true, View::Sockets(7, &other), &it, Some(false));
+        check(None, &[8081], false, View::Own, &it, Some(false));
+        check(None, &[8081], false, View::Unread, &it, Some(false));
+        check(None, &[8081], true, View::Unread, &it, None);
+        check(None, &[8081], true, View::Hidden, &it, Some(true));
     }
 }

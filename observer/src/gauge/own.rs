@@ -30,6 +30,7 @@ impl Account {
             roster,
         } = self;
         let limits = limits.read();
+        let left_out = snapshot.left_out;
         let (pods, catalog_refused) = {
             let catalog = catalog.read().unwrap_or_else(PoisonError::into_inner);
             (catalog.living().count() as u64, catalog.refused)
@@ -46,6 +47,11 @@ impl Account {
                 to_f64(limits.processes_denied),
             ),
             of(&catalogue::GAUGE_PASS, None, snapshot.cost.as_secs_f64()),
+            of(
+                &catalogue::OLDEST_SOCKETS,
+                None,
+                snapshot.oldest_list.as_secs_f64(),
+            ),
         ];
         measured.extend(Origin::ALL.map(|origin| {
             let is = origin == status.origin();
@@ -70,7 +76,10 @@ impl Account {
                 ("owners", limits.owners_refused),
                 ("objects", catalog_refused),
                 ("members", roster_refused),
-                ("services", snapshot.refused),
+                ("services", left_out.services),
+                ("pods", left_out.pods),
+                ("namespaces", left_out.namespaces),
+                ("connections", left_out.connections),
             ]
             .map(|(what, count)| of(&catalogue::LEFT_OUT, Some(what), to_f64(count))),
         );
@@ -91,6 +100,7 @@ fn of(family: &'static Family, label: Option<&'static str>, value: f64) -> Measu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gauge::LeftOut;
 
     #[test]
     fn every_family_and_one_origin() {
@@ -102,7 +112,12 @@ mod tests {
         };
         account.status.expected();
         let snapshot = Snapshot {
-            refused: 3,
+            left_out: LeftOut {
+                services: 3,
+                connections: 4,
+                ..LeftOut::default()
+            },
+            oldest_list: std::time::Duration::from_secs(20),
             ..Snapshot::default()
         };
         let measured = account.measured(&snapshot);
@@ -115,6 +130,9 @@ mod tests {
         assert_eq!(value(&catalogue::POD_ORIGIN, "cgroup"), Some(1.0));
         assert_eq!(value(&catalogue::POD_ORIGIN, "api"), Some(0.0));
         assert_eq!(value(&catalogue::LEFT_OUT, "services"), Some(3.0));
+        assert_eq!(value(&catalogue::LEFT_OUT, "connections"), Some(4.0));
+        assert_eq!(value(&catalogue::LEFT_OUT, "namespaces"), Some(0.0));
+        assert_eq!(value(&catalogue::OLDEST_SOCKETS, ""), Some(20.0));
         assert_eq!(value(&catalogue::KUBERNETES_FAILING, "pods"), Some(0.0));
         assert_eq!(value(&catalogue::PODS, ""), Some(0.0));
     }

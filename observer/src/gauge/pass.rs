@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::account::{Books, Census};
 use super::cpu::{self, Lazy, Meter, to_f64};
 use super::database::Ports;
-use super::namespace::Namespaces;
+use super::namespace::{Namespaces, View};
 use super::node::Node;
 use super::subject::{self, PodPaths, Subject};
 use super::{Family, Sample, Snapshot, health, memory, tcp};
@@ -112,11 +112,18 @@ impl Collector {
         // First, for it enrols services that have nothing but connections to databases.
         let mut connections = self.own_connections(&sockets, now);
         let subjects = self.subjects(now);
+        snapshot.left_out.pods = self.paths.left_out();
         self.namespaces
             .refresh(&self.books, subjects.iter().map(|subject| &subject.account), now);
-        snapshot.refused += self.connections_elsewhere(&subjects, &mut connections);
+        snapshot.left_out.namespaces = self.namespaces.left_out();
+        snapshot.oldest_list = self.namespaces.oldest(now);
+        snapshot.left_out.connections = self.connections_elsewhere(&subjects, &mut connections);
         // A pass can be held up by a busy machine: each account is read at its own time.
-        let mut totals = self.usage(&subjects, || now + begun.elapsed(), &mut snapshot.refused);
+        let mut totals = self.usage(
+            &subjects,
+            || now + begun.elapsed(),
+            &mut snapshot.left_out.services,
+        );
         self.health(&subjects, &sockets, &mut totals);
         self.database_samples(connections, &totals, &mut snapshot);
         for total in totals.into_values() {
@@ -178,14 +185,8 @@ impl Collector {
     /// A service is well if any part of it is: after a restart there is an old process that is not.
     fn health(&self, subjects: &[Subject], own: &Sockets, totals: &mut BTreeMap<Label, Totals>) {
         for subject in subjects {
-            let sockets = if self.namespaces.is_own(&subject.account) {
-                Some(own)
-            } else {
-                self.namespaces
-                    .sockets(&subject.account)
-                    .map(|(_, sockets)| sockets)
-            };
-            let Some(healthy) = health::status(subject, sockets) else {
+            let view = self.namespaces.view(&subject.account);
+            let Some(healthy) = health::status(subject, view, own) else {
                 continue;
             };
             if let Some(total) = totals.get_mut(&label(&subject.identity)) {
@@ -214,7 +215,7 @@ impl Collector {
     fn connections_elsewhere(&self, subjects: &[Subject], connections: &mut Connections) -> u64 {
         let mut spaces = BTreeMap::<u64, (&Sockets, Vec<&Subject>)>::new();
         for subject in subjects {
-            if let Some((space, sockets)) = self.namespaces.sockets(&subject.account) {
+            if let View::Sockets(space, sockets) = self.namespaces.view(&subject.account) {
                 spaces
                     .entry(space)
                     .or_insert_with(|| (sockets, Vec::new()))
@@ -271,7 +272,7 @@ impl Collector {
             if self.told.len() < MAX_DATABASE_SERIES || self.told.contains_key(&key) {
                 self.told.insert(key, Arc::clone(identity));
             } else {
-                snapshot.refused += 1;
+                snapshot.left_out.services += 1;
             }
         }
         for (key, identity) in &self.told {

@@ -27,12 +27,16 @@ pub struct Subject {
 
 /// The cgroups of pods by UID; found by walking, since the driver, the kubelet's root and the node's own container
 /// all have a part in their paths.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PodPaths {
     found: HashMap<PodUid, Box<str>>,
     /// Those that the last walk did not find, and when that was.
     missing: HashSet<PodUid>,
     walked: Option<Instant>,
+    /// Pods that the last walk did not find and might have: it was cut off at [`MAX_FOLDERS`].
+    left_out: u64,
+    /// [`MAX_FOLDERS`], but in tests.
+    max_folders: usize,
 }
 
 /// A pod that cannot be started has no cgroup, for hours perhaps, and a walk goes over all folders. A pod that is new
@@ -43,8 +47,21 @@ const WALK_AGAIN: Duration = Duration::from_secs(15);
 /// `system.slice/docker-<id>.scope`.
 const MAX_DEPTH: usize = 8;
 
-/// Folders looked into by one walk.
+/// Folders seen by one walk in each hierarchy, those in pods that are known not among them. A node has hundreds, and as
+/// many again for each container that is a node itself.
 const MAX_FOLDERS: usize = 8192;
+
+impl Default for PodPaths {
+    fn default() -> Self {
+        Self {
+            found: HashMap::new(),
+            missing: HashSet::new(),
+            walked: None,
+            left_out: 0,
+            max_folders: MAX_FOLDERS,
+        }
+    }
+}
 
 impl PodPaths {
     pub fn account(&self, uid: &PodUid) -> Option<Account> {
@@ -56,6 +73,11 @@ impl PodPaths {
         })
     }
 
+    /// Pods without figures because the walk was cut off.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     /// Looks for pods whose cgroup is not known yet.
     fn find(
         &mut self,
@@ -63,47 +85,60 @@ impl PodPaths {
         roots: impl Iterator<Item = impl AsRef<Path>>,
         now: Instant,
     ) {
-        let mut wanted: HashSet<&PodUid> = pods.iter().map(|(uid, _)| uid).collect();
+        let all: HashSet<&PodUid> = pods.iter().map(|(uid, _)| uid).collect();
+        let mut wanted = all.clone();
         self.found.retain(|uid, _| wanted.remove(uid));
         let due = self
             .walked
             .is_none_or(|at| now.saturating_duration_since(at) >= WALK_AGAIN);
-        if wanted.is_empty() || !due && wanted.iter().all(|uid| self.missing.contains(*uid)) {
+        if wanted.is_empty() {
+            self.left_out = 0;
+            return;
+        }
+        if !due && wanted.iter().all(|uid| self.missing.contains(*uid)) {
             return;
         }
         self.walked = Some(now);
+        let mut whole = true;
         for root in roots {
             if !wanted.is_empty() {
-                self.walk(root.as_ref(), &mut wanted);
+                whole &= self.walk(root.as_ref(), &all, &mut wanted);
             }
         }
+        self.left_out = if whole { 0 } else { wanted.len() as u64 };
         self.missing = wanted.into_iter().cloned().collect();
     }
 
-    fn walk(&mut self, root: &Path, wanted: &mut HashSet<&PodUid>) {
+    /// False: there was more than may be looked at.
+    fn walk(&mut self, root: &Path, all: &HashSet<&PodUid>, wanted: &mut HashSet<&PodUid>) -> bool {
         let mut open = vec![(String::new(), 0)];
         let mut seen = 0;
         while let Some((folder, depth)) = open.pop() {
             let Ok(entries) = fs::read_dir(root.join(folder.trim_start_matches('/'))) else {
                 continue;
             };
-            for entry in entries.flatten() {
+            let folders = entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            for entry in folders {
                 seen += 1;
-                if seen > MAX_FOLDERS {
-                    return;
-                }
-                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    continue;
+                if seen > self.max_folders {
+                    return false;
                 }
                 let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
                 let pods = Place::parse(&path).pods;
-                if let Some(uid) = pods.last().filter(|uid| wanted.remove(*uid)) {
-                    self.found.entry(uid.clone()).or_insert_with(|| path.into());
-                } else if depth < MAX_DEPTH {
-                    open.push((path, depth + 1));
+                match pods.last() {
+                    // There is nothing to look for inside of a pod that is known.
+                    Some(uid) if wanted.remove(uid) => {
+                        self.found.insert(uid.clone(), path.into());
+                    }
+                    Some(uid) if all.contains(uid) => {}
+                    _ if depth < MAX_DEPTH => open.push((path, depth + 1)),
+                    _ => {}
                 }
             }
         }
+        true
     }
 }
 
@@ -168,5 +203,72 @@ fn nowhere(uid: &PodUid) -> Account {
         unified: path.clone(),
         cpuacct: path.clone(),
         memory: path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::catalog::tests::pod;
+
+    fn named(number: usize) -> (PodUid, Arc<Pod>) {
+        let pod = pod(
+            &format!("{number:08x}-7d1f-4e0e-9d3a-0f5f6a7b8c9d"),
+            &format!("pod-{number}"),
+            &[],
+        );
+        (pod.uid.clone(), Arc::new(pod))
+    }
+
+    const FOLDERS: usize = 16;
+
+    fn few() -> PodPaths {
+        PodPaths {
+            max_folders: FOLDERS,
+            ..PodPaths::default()
+        }
+    }
+
+    /// Whichever of the two the walk comes to first: a pod that is known, with many files, and one that is new.
+    #[test]
+    fn a_new_pod_beside_one_with_more_files_than_folders_may_be() {
+        for (full, new) in [("burstable", "besteffort"), ("besteffort", "burstable")] {
+            let folder = tempfile::tempdir().unwrap();
+            let (known, later) = (named(1), named(2));
+            let container = folder
+                .path()
+                .join(format!("kubepods/{full}/pod{}/container", known.0));
+            fs::create_dir_all(&container).unwrap();
+            for number in 0..=FOLDERS {
+                fs::write(container.join(format!("file.{number}")), "").unwrap();
+            }
+            let mut paths = few();
+            paths.find(
+                std::slice::from_ref(&known),
+                [folder.path()].into_iter(),
+                Instant::now(),
+            );
+            let path = format!("kubepods/{new}/pod{}", later.0);
+            fs::create_dir_all(folder.path().join(&path)).unwrap();
+            let pods = [known, later];
+            paths.find(&pods, [folder.path()].into_iter(), Instant::now());
+            assert!(paths.account(&pods[0].0).is_some());
+            assert!(paths.account(&pods[1].0).is_some(), "{path}");
+            assert_eq!(paths.left_out(), 0);
+        }
+    }
+
+    #[test]
+    fn more_folders_than_a_walk_may_see() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..=FOLDERS {
+            fs::create_dir(folder.path().join(format!("unit-{number}"))).unwrap();
+        }
+        let mut paths = few();
+        let pods = [named(1), named(2)];
+        paths.find(&pods, [folder.path()].into_iter(), Instant::now());
+        assert_eq!(paths.left_out(), 2);
+        paths.find(&[], [folder.path()].into_iter(), Instant::now());
+        assert_eq!(paths.left_out(), 0);
     }
 }

@@ -12,24 +12,10 @@ use observer_ebpf::record::{
 };
 use thiserror::Error;
 
-use super::{Block, ErrorCode, Frame, StreamId, TableSize, header_block};
+use super::{Block, ErrorCode, Frame, Piece, StreamId, TableSize, header_block};
 
 /// Memory that an assembly keeps between blocks. Most blocks arrive whole and need none.
 const KEPT: usize = 256;
-
-/// A piece of a frame's payload, with the frame's head.
-#[derive(Clone, Copy, Debug)]
-pub struct Piece<'a> {
-    pub frame_type: u8,
-    pub flags: u8,
-    pub stream: StreamId,
-    /// Length of the frame's payload on the wire.
-    pub length: u32,
-    /// Where in it this piece begins.
-    pub offset: u32,
-    pub time: u64,
-    pub payload: &'a [u8],
-}
 
 /// The pieces do not make frames, or the frames no valid sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

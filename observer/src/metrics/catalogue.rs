@@ -157,7 +157,13 @@ pub static KUBERNETES_LISTS: Family = own(Kind::Counter, "marty_observer_kuberne
     "Whole lists that the API server was asked for; after the first two each is a watch that was lost.",
 );
 pub static LEFT_OUT: Family = own(Kind::Gauge, "marty_observer_left_out", &["what"])
-    .help("What identity and gauges left out because of a ceiling. At 0, they cover the node.");
+    .help(
+        "What identity and gauges left out because of a ceiling (connections: because CAP_SYS_PTRACE is missing). At 0, \
+         they cover the node.",
+    );
+pub static OLDEST_SOCKETS: Family = own(Kind::Gauge, "marty_observer_oldest_sockets_seconds", &[])
+    .unit(Unit::Seconds)
+    .help("Age of the oldest list of sockets of another network namespace: database connections there may be so old.");
 pub static PROCESSES_DENIED: Family = own(Kind::Gauge, "marty_observer_processes_denied", &[])
     .help("Processes whose sockets may not be seen, which takes CAP_SYS_PTRACE, at the last look.");
 pub static GAUGE_PASS: Family = own(Kind::Gauge, "marty_observer_collection_seconds", &[])
@@ -242,6 +248,7 @@ pub static ALL: &[&Family] = &[
     &KUBERNETES_LISTS,
     &LEFT_OUT,
     &PROCESSES_DENIED,
+    &OLDEST_SOCKETS,
     &GAUGE_PASS,
     &CPU_SECONDS,
     &RESIDENT_MEMORY,

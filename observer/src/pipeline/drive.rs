@@ -88,6 +88,7 @@ impl<N: Naming> Drive<N> {
                 break;
             }
         }
+        let told = Instant::now();
         self.health.set_attached(false);
         self.probe.detach();
         while self.turn() > 0 {}
@@ -97,6 +98,7 @@ impl<N: Naming> Drive<N> {
             pipeline, programs, ..
         } = self;
         Ok(Stopped {
+            told,
             pipeline,
             _programs: programs,
         })
@@ -193,6 +195,8 @@ impl<N: Naming> Drive<N> {
 /// What is left when the loop has ended: everything is counted, and can be scraped once more.
 #[derive(Debug)]
 pub struct Stopped<N> {
+    /// When it was told to.
+    pub told: Instant,
     pub pipeline: Pipeline<N>,
     _programs: Collection,
 }

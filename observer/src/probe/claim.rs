@@ -59,12 +59,13 @@ impl Drop for Claim {
 impl Claim {
     /// Claims the cgroup, for which it waits a little where another observer is about to end.
     ///
-    /// `None`: somebody who is no observer holds the lock, and must not be able to keep one from starting.
-    pub fn wait(root: &Root) -> Result<Option<Self>, ClaimError> {
+    /// `None`: somebody who is no observer holds the lock, and must not be able to keep one from starting. With
+    /// `given_up`, there is no waiting any more.
+    pub fn wait(root: &Root, given_up: impl Fn() -> bool) -> Result<Option<Self>, ClaimError> {
         let end = Instant::now() + PATIENCE;
         loop {
             match Self::take(root) {
-                Err(ClaimError::Taken(_)) if Instant::now() < end => std::thread::sleep(AGAIN),
+                Err(ClaimError::Taken(_)) if Instant::now() < end && !given_up() => std::thread::sleep(AGAIN),
                 outcome => return outcome,
             }
         }

@@ -74,6 +74,12 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
+#[expect(
+    clippy::as_conversions,
+    reason = "the number of a kind; there is no other way to it"
+)]
+const FRAME: u8 = Kind::Frame as u8;
+
 /// Few, so that they repeat themselves.
 const POOL: usize = 5;
 
@@ -128,7 +134,7 @@ impl Wire {
             connection: 1,
             time: self.time,
             sequence: self.number(direction),
-            kind: u8::try_from(Kind::Frame as u32).unwrap(),
+            kind: FRAME,
             direction: u8::from(direction == Direction::Egress),
             frame_type,
             flags,
@@ -160,7 +166,9 @@ fn compare(joined: bool, pool: &[Vec<u8>], happenings: &[Happening]) -> Result<(
                 let flags = END_HEADERS | if ends { END_STREAM } else { 0 };
                 let payload = pool.get(which).map_or(&[][..], Vec::as_slice);
                 let record = wire.frame(direction, HEADERS, flags, payload);
-                both.iter_mut().for_each(|told| told.on_record(&record, payload));
+                for told in &mut both {
+                    told.on_record(&record, payload);
+                }
             }
             Happening::Loss(direction) => {
                 wire.number(direction);
@@ -168,11 +176,14 @@ fn compare(joined: bool, pool: &[Vec<u8>], happenings: &[Happening]) -> Result<(
             Happening::TableSize(direction, size) => {
                 let payload = [0, 1, 0, 0, 0, size];
                 let record = wire.frame(direction, SETTINGS, 0, &payload);
-                both.iter_mut().for_each(|told| told.on_record(&record, &payload));
+                for told in &mut both {
+                    told.on_record(&record, &payload);
+                }
             }
             Happening::Rest => {
-                both.iter_mut()
-                    .for_each(|told| told.session.expire(0, u64::MAX, &mut told.events));
+                for told in &mut both {
+                    told.session.expire(0, u64::MAX, &mut told.events);
+                }
             }
         }
         let [remembering, forgetful] = &mut both;

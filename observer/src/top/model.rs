@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub mod quantile;
 pub mod reading;
 
-use quantile::Buckets;
+use reading::grown;
 pub use reading::{Key, Reading, Side, Totals};
 
 /// What the rows are.
@@ -76,25 +76,15 @@ pub fn report(earlier: Option<&Reading>, now: &Reading, side: Side, grouping: Gr
         (None, Some(uptime)) => Span::SinceStart(uptime),
         (None, None) => Span::Unknown,
     };
-    let after = grouped(now, side, grouping);
-    let before = earlier
-        .map(|earlier| grouped(earlier, side, grouping))
-        .unwrap_or_default();
-    let none = Totals::default();
-    let rows = after
-        .iter()
-        .map(|(key, totals)| row(key.clone(), before.get(key).unwrap_or(&none), totals, span))
-        .collect();
-    let sum = |groups: &BTreeMap<Key, Totals>| {
-        let mut sum = Totals::default();
-        for totals in groups.values() {
-            sum.add(totals);
-        }
-        sum
-    };
+    let groups = grouped(earlier, now, side, grouping);
+    let mut all = Group::default();
+    for group in groups.values() {
+        all.add(group);
+    }
+    let rows = groups.into_iter().map(|(key, group)| row(key, group, span));
     Report {
-        rows,
-        all: row(Key::default(), &sum(&before), &sum(&after), span),
+        rows: rows.collect(),
+        all: row(Key::default(), all, span),
         losses: losses(earlier, now),
         span,
         hidden: now.hidden,
@@ -102,9 +92,27 @@ pub fn report(earlier: Option<&Reading>, now: &Reading, side: Side, grouping: Gr
     }
 }
 
-fn grouped(reading: &Reading, side: Side, grouping: Grouping) -> BTreeMap<Key, Totals> {
-    let mut groups = BTreeMap::<Key, Totals>::new();
-    for (key, totals) in reading.side(side) {
+/// What one row is made of.
+#[derive(Debug, Default)]
+struct Group {
+    /// Since the reading before.
+    new: Totals,
+    total: Totals,
+}
+
+impl Group {
+    fn add(&mut self, other: &Self) {
+        self.new.add(&other.new);
+        self.total.add(&other.total);
+    }
+}
+
+/// Differences come first, series by series, and are added up then.
+fn grouped(earlier: Option<&Reading>, now: &Reading, side: Side, grouping: Grouping) -> BTreeMap<Key, Group> {
+    let mut groups = BTreeMap::<Key, Group>::new();
+    let none = Totals::default();
+    for (key, parts) in now.side(side) {
+        let before = earlier.and_then(|earlier| earlier.side(side).get(key));
         let key = match grouping {
             Grouping::Methods => key.clone(),
             Grouping::Services => Key {
@@ -112,39 +120,36 @@ fn grouped(reading: &Reading, side: Side, grouping: Grouping) -> BTreeMap<Key, T
                 ..Key::default()
             },
         };
-        groups.entry(key).or_default().add(totals);
+        let group = groups.entry(key).or_default();
+        for (part, totals) in parts {
+            let before = before.and_then(|before| before.get(part)).unwrap_or(&none);
+            group.new.add(&totals.since(before));
+            group.total.add(totals);
+        }
     }
     groups
 }
 
-fn row(key: Key, before: &Totals, after: &Totals, span: Span) -> Row {
+fn row(key: Key, group: Group, span: Span) -> Row {
+    let Group { new, total } = group;
     let seconds = match span {
         Span::Interval(seconds) | Span::SinceStart(seconds) => Some(seconds).filter(|seconds| *seconds > 0.0),
         Span::Unknown => None,
     };
     let per_second = |value: f64| seconds.map(|seconds| value / seconds);
-    let ended = grown(before.ended, after.ended);
-    let errors = grown(before.errors, after.errors);
-    let bytes = after.bytes.map(|after| grown(before.bytes.unwrap_or(0.0), after));
-    let interval = after.durations.since(&before.durations);
-    let durations = if interval.count() > 0.0 {
-        interval
+    let durations = if new.durations.count() > 0.0 {
+        new.durations
     } else {
-        after.durations.clone()
+        total.durations
     };
     Row {
         key,
-        rate: per_second(ended),
-        errors: (ended > 0.0).then(|| (errors / ended * 100.0).clamp(0.0, 100.0)),
+        rate: per_second(new.ended),
+        errors: (new.ended > 0.0).then(|| (new.errors / new.ended * 100.0).clamp(0.0, 100.0)),
         quantiles: [0.5, 0.95, 0.99].map(|share| durations.quantile(share)),
-        in_flight: after.in_flight,
-        bytes: bytes.and_then(per_second),
+        in_flight: total.in_flight,
+        bytes: new.bytes.and_then(per_second),
     }
-}
-
-/// Of a counter. One that went down began anew: its series had expired and came back.
-fn grown(before: f64, after: f64) -> f64 {
-    if after >= before { after - before } else { after }
 }
 
 fn losses(earlier: Option<&Reading>, now: &Reading) -> Vec<Loss> {
@@ -162,12 +167,6 @@ fn losses(earlier: Option<&Reading>, now: &Reading) -> Vec<Loss> {
     // What is being lost now comes first.
     losses.sort_by(|one, two| two.new.total_cmp(&one.new).then(two.total.total_cmp(&one.total)));
     losses
-}
-
-impl Buckets {
-    fn since(&self, before: &Self) -> Self {
-        self.map(|bound, count| grown(before.at(bound), count))
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ What real gRPC programs counted themselves, against what the observer counted at
 Cells are `made / right / unobserved / wrong`. *Made*: calls that the applications made. *Right*: the observer has them
 with the method and status that the wire shows. *Unobserved*: the observer itself says that it could not see them, or
 not whole. *Wrong*: all else. A cell that fails is marked `!`. Columns are servers; each was called by clients of several
-implementations in turn.
+implementations in turn. Half an hour of mixed traffic under one observer is in [soak.md](soak.md), other kernels are in
+[kernels.md](kernels.md).
 ";
 
 #[derive(Debug)]
@@ -110,8 +111,9 @@ pub fn page(table: &Table, about: &About) -> String {
     if !figures.is_empty() {
         let _ = writeln!(
             text,
-            "\n## Durations\n\nServer <- client: mean of the observer's histogram and of the server's own clock; number of the \
-             bucket of each quantile, observer's and server's.\n\n{}",
+            "\n## Figures\n\nOf `latency`, server <- client: mean of the observer's histogram and of the server's own clock, number of \
+             the bucket of each quantile, observer's and server's, and the mean between the packets of request and end. Of \
+             `interop`: cases whose end is a race, decided by the first end on the wire.\n\n{}",
             figures.join("\n")
         );
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Language, cache};
+use super::{Language, Program, cache};
 use crate::prerequisite::{Error, apt, get};
 
 pub fn prepare(language: Language) -> Result<Vec<OsString>, Error> {
@@ -21,6 +21,21 @@ pub fn prepare(language: Language) -> Result<Vec<OsString>, Error> {
         "--model".into(),
         model.into(),
     ])
+}
+
+/// grpcio's server with an interceptor that keeps Prometheus metrics, as it is written by hand.
+pub fn with_metrics() -> Result<Program, Error> {
+    let sources = cache::sources().join("python");
+    let environment = environment("python-metrics", &sources.join("requirements-metrics.txt"))?;
+    Ok(Program {
+        language: Language::Python,
+        command: vec![
+            environment.join("bin/python").into(),
+            sources.join("peer_with_metrics.py").into(),
+            "--model".into(),
+            "sync".into(),
+        ],
+    })
 }
 
 /// A virtual environment with the packages of a requirements file.

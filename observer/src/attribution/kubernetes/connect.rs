@@ -1,5 +1,6 @@
 //! Clients for the API server and for the kubelet, from what the configuration says and a pod is given.
 
+use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ pub enum ConnectError {
         url: String,
         source: http::uri::InvalidUri,
     },
+    #[error(
+        "`{0}` is another machine, or may be; the service account's token goes there only if the kubelet shows a \
+         certificate of the cluster's authority (--kubelet-verify true), else to a literal address of this machine"
+    )]
+    Stranger(String),
     #[error("cannot make a client: {0}")]
     Client(#[from] kube::Error),
 }
@@ -52,7 +58,7 @@ pub async fn api() -> Result<Client, ConnectError> {
 pub enum Verify {
     /// By a certificate of the cluster's authority (`serverTLSBootstrap: true`).
     Cluster,
-    /// Not at all: most kubelets sign for themselves. Sent over loopback or the node's own address only.
+    /// Not at all: most kubelets sign for themselves. Then it has to be this machine's.
     Nothing,
 }
 
@@ -62,10 +68,20 @@ pub fn in_cluster() -> bool {
 }
 
 pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
-    let address = url.parse().map_err(|source| ConnectError::KubeletAddress {
+    Ok(Client::try_from(kubelet_config(url, verify, TOKEN)?)?)
+}
+
+/// The token opens the API server too: it goes nowhere unencrypted, and to nobody who may be another machine and does
+/// not prove to be of the cluster.
+fn kubelet_config(url: &str, verify: Verify, token: &str) -> Result<Config, ConnectError> {
+    let address: http::Uri = url.parse().map_err(|source| ConnectError::KubeletAddress {
         url: url.to_owned(),
         source,
     })?;
+    let encrypted = address.scheme() == Some(&http::uri::Scheme::HTTPS);
+    if (verify == Verify::Nothing || !encrypted) && !address.host().is_some_and(is_here) {
+        return Err(ConnectError::Stranger(url.to_owned()));
+    }
     let mut config = Config::new(address);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.default_retry = false;
@@ -74,13 +90,32 @@ pub fn kubelet(url: &str, verify: Verify) -> Result<Client, ConnectError> {
     // The file is looked at again when it is renewed, but a client has to begin with something.
     config.root_cert = authority();
     config.root_cert_file = config.root_cert.is_some().then(|| AUTHORITY.into());
-    if Path::new(TOKEN).exists() {
+    if encrypted && Path::new(token).exists() {
         config.auth_info = AuthInfo {
-            token_file: Some(TOKEN.to_owned()),
+            token_file: Some(token.to_owned()),
             ..AuthInfo::default()
         };
     }
-    Ok(Client::try_from(config)?)
+    Ok(config)
+}
+
+/// Whether it is an address of this machine (in a pod with a network of its own: of the pod). The kernel reaches its own
+/// addresses from themselves; connecting a datagram socket sends nothing. Names are not asked for: they may mean
+/// something else the next time.
+fn is_here(host: &str) -> bool {
+    let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
+        return host == "localhost";
+    };
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => [0; 4].into(),
+        IpAddr::V6(_) => [0; 16].into(),
+    };
+    let from = || -> std::io::Result<IpAddr> {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    address.is_loopback() || from().is_ok_and(|from| from == address)
 }
 
 /// The certificates of the cluster's authority; nothing outside of a pod.
@@ -103,5 +138,43 @@ mod tests {
         assert!(kubelet("https://127.0.0.1:10250", Verify::Cluster).is_ok());
         let error = kubelet("https://no host", Verify::Cluster).err().unwrap();
         assert!(error.to_string().contains("https://NODE:10250"), "{error}");
+    }
+
+    /// `None`: nobody is asked.
+    #[test]
+    fn who_is_sent_the_token() {
+        let token = tempfile::NamedTempFile::new().unwrap();
+        let check = |url: &str, verify, expected: Option<bool>| {
+            let config = kubelet_config(url, verify, token.path().to_str().unwrap());
+            let sent = config.ok().map(|config| config.auth_info.token_file.is_some());
+            assert_eq!(sent, expected, "{url} {verify:?}");
+        };
+        for here in ["127.0.0.1", "[::1]", "localhost"] {
+            check(&format!("https://{here}:10250"), Verify::Cluster, Some(true));
+            check(&format!("https://{here}:10250"), Verify::Nothing, Some(true));
+            check(&format!("http://{here}:10255"), Verify::Cluster, Some(false));
+            check(&format!("http://{here}:10255"), Verify::Nothing, Some(false));
+        }
+        for stranger in ["192.0.2.7", "[2001:db8::7]", "node-7"] {
+            check(&format!("https://{stranger}:10250"), Verify::Cluster, Some(true));
+            check(&format!("https://{stranger}:10250"), Verify::Nothing, None);
+            check(&format!("http://{stranger}:10255"), Verify::Cluster, None);
+            check(&format!("http://{stranger}:10255"), Verify::Nothing, None);
+        }
+    }
+
+    #[test]
+    fn addresses_of_this_machine() {
+        let check = |host, expected| assert_eq!(is_here(host), expected, "{host}");
+        check("127.0.0.1", true);
+        check("127.1.2.3", true);
+        check("[::1]", true);
+        check("192.0.2.7", false);
+        check("localhost.example.com", false);
+        // Whatever address this machine has, where it has one.
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        if socket.connect("192.0.2.7:9").is_ok() {
+            check(&socket.local_addr().unwrap().ip().to_string(), true);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What of one scrape matters here, added up over pods.
+//! What of one scrape matters here.
 
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -24,7 +24,19 @@ pub struct Key {
     pub method: String,
 }
 
-/// Counters and gauges of one row.
+/// What of the labels of a series is not shown, but tells it from others of the same row. Each may expire, or begin
+/// anew, by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    pod: String,
+    /// The status, or which way the bytes go.
+    word: String,
+}
+
+/// What one side's series say, row by row.
+pub type Rows = BTreeMap<Key, BTreeMap<Part, Totals>>;
+
+/// Counters and gauges of one row, or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
     pub ended: f64,
@@ -49,6 +61,27 @@ impl Totals {
         add_to(&mut self.in_flight, *in_flight);
         add_to(&mut self.bytes, *bytes);
     }
+
+    /// What was counted since; gauges are those of now.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let bytes = self.bytes.map(|bytes| grown(before.bytes.unwrap_or(0.0), bytes));
+        Self {
+            ended: grown(before.ended, self.ended),
+            errors: grown(before.errors, self.errors),
+            durations: self
+                .durations
+                .map(|bound, count| grown(before.durations.at(bound), count)),
+            in_flight: self.in_flight,
+            bytes,
+        }
+    }
+}
+
+/// Of the counter of one series. One that went down began anew: it had expired and came back. Sums of several go down
+/// when one of them expires, so they are not to be given to this.
+pub fn grown(before: f64, after: f64) -> f64 {
+    if after >= before { after - before } else { after }
 }
 
 fn add_to(sum: &mut Option<f64>, value: Option<f64>) {
@@ -66,8 +99,8 @@ pub struct Reading {
     pub started: Option<f64>,
     pub lost: BTreeMap<String, f64>,
     pub hidden: f64,
-    server: BTreeMap<Key, Totals>,
-    client: BTreeMap<Key, Totals>,
+    server: Rows,
+    client: Rows,
 }
 
 impl Reading {
@@ -92,7 +125,7 @@ impl Reading {
         }
     }
 
-    pub fn side(&self, side: Side) -> &BTreeMap<Key, Totals> {
+    pub fn side(&self, side: Side) -> &Rows {
         match side {
             Side::Server => &self.server,
             Side::Client => &self.client,
@@ -135,7 +168,7 @@ impl Reading {
         }
     }
 
-    /// The row that a sample of this family belongs to.
+    /// The part of a row that a sample of this family belongs to.
     fn totals(&mut self, family: &str, labels: &Labels) -> Option<&mut Totals> {
         let is = |families: &[&Family]| families.iter().any(|one| one.name == family);
         let side = if is(&[
@@ -156,7 +189,17 @@ impl Reading {
         } else {
             return None;
         };
-        Some(side.entry(key(labels)).or_default())
+        let word = match family {
+            _ if is(&[&families::REQUESTS, &families::CLIENT_REQUESTS]) => labels.get("status"),
+            _ if is(&[&families::ERRORS, &families::CLIENT_ERRORS]) => labels.get("error_type"),
+            _ if is(&[&families::REQUEST_BYTES, &families::RESPONSE_BYTES]) => family,
+            _ => "",
+        };
+        let part = Part {
+            pod: labels.get("pod").to_owned(),
+            word: word.to_owned(),
+        };
+        Some(side.entry(key(labels)).or_default().entry(part).or_default())
     }
 }
 

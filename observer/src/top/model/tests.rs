@@ -128,6 +128,39 @@ fn series_that_came_back() {
     assert!((grown(5.0, 2.0) - 2.0).abs() < f64::EPSILON);
 }
 
+/// A pod goes, and after an hour its series; the other's calls are counted as they were.
+#[test]
+fn one_of_two_pods_expires() {
+    let series = |pod: &str, calls: u32, bytes: u32| {
+        let labels = format!(r#"service="csca",method="/a.B/C",pod="{pod}""#);
+        format!(
+            "marty_grpc_requests_total{{{labels},status=\"OK\"}} {calls}\n\
+             marty_grpc_request_bytes_total{{{labels}}} {bytes}\n\
+             marty_grpc_request_duration_seconds_bucket{{{labels},le=\"0.1\"}} {calls}\n\
+             marty_grpc_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {calls}\n"
+        )
+    };
+    let start = "marty_observer_start_time_seconds 1000\n";
+    let at = Instant::now();
+    let before = format!(
+        "{}{}{start}",
+        series("1", 50_000, 900),
+        series("2", 70_000, 5_000)
+    );
+    let after = format!("{}{start}", series("2", 70_010, 5_100));
+    for grouping in [Grouping::Methods, Grouping::Services] {
+        let report = report(
+            Some(&reading(&before, at, 9000)),
+            &reading(&after, at + Duration::from_secs(2), 9002),
+            Side::Server,
+            grouping,
+        );
+        let row = report.rows.first().expect("a row");
+        assert_eq!((row.rate, row.bytes), (Some(5.0), Some(50.0)), "{grouping:?}");
+        assert_eq!((report.all.rate, report.all.bytes), (Some(5.0), Some(50.0)));
+    }
+}
+
 #[test]
 fn hostile_names_cannot_move_the_cursor() {
     let text = "marty_grpc_requests_total{service=\"a\u{1b}[2J\",method=\"\\n\u{202e}x\"} 1\n";

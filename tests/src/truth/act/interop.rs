@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::prerequisite;
 use crate::process::{Place, Process};
@@ -76,84 +76,92 @@ const CASES: &[(&str, &[&str], Ending)] = &[
     ),
 ];
 
-/// The programs, and where the server listens.
+/// The programs, and the server that listens.
 struct Official {
     programs: Interop,
     address: SocketAddr,
     place: Place,
+    // Ends with this.
+    _server: Process,
 }
 
 pub fn run(stage: &mut Stage<'_>) -> Result<Round> {
-    let programs = Interop::prepare()?;
-    // The port is free again when the listener is dropped; nothing else here asks for ports of this range.
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let place = stage.watch.place();
-    let command: [OsString; 2] = [
-        programs.server.clone().into(),
-        format!("-port={}", address.port()).into(),
-    ];
-    let server = Process::start(&command, &place)?;
-    wait::until(LIMIT, || {
-        TcpStream::connect(address)
-            .map(drop)
-            .map_err(|error| format!("{error}{}", server.report()))
-    })?;
+    let official = Official::start(stage.watch.place())?;
     if let Some(file) = &stage.capture {
-        stage.dump = Some(Dump::start(file.clone(), address.port(), &place, Flush::Prompt)?);
+        let port = official.address.port();
+        stage.dump = Some(Dump::start(file.clone(), port, &official.place, Flush::Prompt)?);
     }
-    let official = Official {
-        programs,
-        address,
-        place,
-    };
     let mut round = Round::default();
     for (case, methods, ending) in CASES {
-        let paths = methods
-            .iter()
-            .map(|method| format!("/grpc.testing.{}/{method}", service(case)));
-        match (ending, &stage.dump) {
-            (Always(status), _) => {
+        let path = |method| format!("/grpc.testing.{}/{method}", service(case));
+        match (ending, methods, &stage.dump) {
+            (Always(status), methods, _) => {
                 official.run(case)?.map_err(|error| anyhow!(error))?;
-                for path in paths {
-                    *round.server.entry((path, (*status).to_owned())).or_default() += 1;
+                for method in *methods {
+                    let end = (path(method), (*status).to_owned());
+                    *round.server.entry(end).or_default() += 1;
                 }
             }
-            (Race(trailers, reset), Some(dump)) => {
+            (Race(trailers, reset), [method], Some(dump)) => {
                 let (calls, figures) = official.race(case, dump)?;
                 round.figures.push(figures);
-                let status = |end| match end {
-                    End::Trailers => *trailers,
-                    End::Reset => *reset,
-                    End::Closed => "UNAVAILABLE",
-                };
-                for (method, call) in paths.cycle().zip(calls) {
-                    let Some((_, end)) = call.ended else {
-                        bail!("{case}: a call without an end in the packets");
-                    };
-                    *round
-                        .server
-                        .entry((method.clone(), status(end).to_owned()))
-                        .or_default() += 1;
-                    round.crossed.extend(call.crossed.map(|other| Crossed {
-                        side: call.ended_by.other(),
-                        method,
-                        statuses: [end, other].map(status),
-                    }));
-                }
+                add_race(&mut round, &path(method), (trailers, reset), &calls)?;
             }
-            (Race(..), None) => {
+            (Race(..), _, _) => {
                 prerequisite::say(&format!(
                     "{case} is left out: without the packets its end is unknown"
                 ));
             }
         }
     }
-    drop(server);
     round.client = round.server.clone();
     Ok(round)
 }
 
+fn add_race(
+    round: &mut Round,
+    path: &str,
+    (trailers, reset): (&'static str, &'static str),
+    calls: &[Call],
+) -> Result<()> {
+    let status = |end| match end {
+        End::Trailers => trailers,
+        End::Reset => reset,
+        End::Closed => "UNAVAILABLE",
+    };
+    for call in calls {
+        let (_, end) = call.ended.context("a call without an end in the packets")?;
+        let key = (path.to_owned(), status(end).to_owned());
+        *round.server.entry(key).or_default() += 1;
+        round.crossed.extend(call.crossed.map(|other| Crossed {
+            side: call.ended_by.other(),
+            method: path.to_owned(),
+            statuses: [end, other].map(status),
+        }));
+    }
+    Ok(())
+}
+
 impl Official {
+    fn start(place: Place) -> Result<Self> {
+        let programs = Interop::prepare()?;
+        // The port is free again when the listener is dropped; nothing else here asks for ports of this range.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let port = format!("-port={}", address.port());
+        let server = Process::start(&[programs.server.clone().into(), port.into()], &place)?;
+        wait::until(LIMIT, || {
+            TcpStream::connect(address)
+                .map(drop)
+                .map_err(|error| format!("{error}{}", server.report()))
+        })?;
+        Ok(Self {
+            programs,
+            address,
+            place,
+            _server: server,
+        })
+    }
+
     /// Runs the client, which asserts the case itself; gives what it says against it.
     fn run(&self, case: &str) -> Result<Result<(), String>> {
         let command: [OsString; 4] = [
