@@ -273,4 +273,4 @@ fn address(socket: &Socket) -> Arc<str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -32,3 +32,8 @@ pub mod daemon;
 pub mod replay;
 
 pub mod top;
+
+/// The one of the crate `tests`, which this one cannot depend on: `xtask` counts skips of both in the same way.
+#[cfg(test)]
+#[path = "../../tests/src/skip.rs"]
+mod skip;

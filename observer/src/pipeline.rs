@@ -87,7 +87,7 @@ impl Default for Settings {
 
 /// One in so many connections goes at once at the ceiling: to find the quiet ones takes a pass over all.
 const EVICTED_SHARE: usize = 64;
-/// Connections that ended within a second or two; more than so many are not known to have ended.
+/// Connections that ended within a second; 600 KiB. Of more than so many it is forgotten, and counted.
 const MAX_ENDED: usize = 1 << 16;
 
 /// Connections of one sweep for which a better name is asked; some 10 µs of the attribution thread each. The others
@@ -187,6 +187,9 @@ impl<N: Naming> Pipeline<N> {
         let [young, _] = &mut self.ended;
         if young.len() < MAX_ENDED {
             young.insert(cookie);
+        } else {
+            let own = self.recorder.registry().own();
+            own.lost(Lost::Daemon(DaemonLoss::ForgottenEnd)).add(1);
         }
     }
 

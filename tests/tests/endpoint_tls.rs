@@ -168,6 +168,23 @@ fn tls_1_2_and_1_3() {
     counted.unwrap();
 }
 
+/// Who reads plain HTTP is told why that does not do.
+#[test]
+fn top_is_told_of_tls_and_passwords() {
+    use observer::top::scrape::{Error, Url, read};
+
+    let asked = |web: &str| {
+        let node = Node::start(web);
+        let url = format!("http://{}", node.endpoint.address());
+        read(&Url::parse(&url).expect("a URL"), |_, _, _| {})
+    };
+    let found = asked(TLS);
+    assert!(matches!(found, Err(Error::Tls)), "{found:?}");
+    let users = format!("basic_auth_users:\n  alice: {}\n", bcrypt_like("$2y$04$"));
+    let found = asked(&users);
+    assert!(matches!(found, Err(Error::Unauthorized(401))), "{found:?}");
+}
+
 #[test]
 fn versions_and_ciphers_that_are_switched_off() {
     if curl_is_missing("versions_and_ciphers_that_are_switched_off") {

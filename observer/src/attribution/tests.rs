@@ -2,6 +2,7 @@
 
 mod live;
 mod machine;
+pub(crate) mod program;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -88,6 +88,8 @@ words! {
         DoubtfulCall = "doubtful_call",
         /// A connection given up to stay below the ceiling.
         EvictedConnection = "evicted_connection",
+        /// An end of a connection that could not be remembered: what is told of it late is taken for a new one.
+        ForgottenEnd = "forgotten_end",
         /// Calls whose connection had to go before their service had a name.
         UnnamedCall = "unnamed_call",
     }
@@ -111,7 +113,7 @@ words! {
     Refused {
         /// A service above the ceiling of series.
         Service = "service",
-        /// A method above the ceiling of methods of its service.
+        /// A method above the ceiling of methods of its service, or a request with one above that of its connection.
         Method = "method",
         /// A method above the ceiling of series.
         Series = "series",

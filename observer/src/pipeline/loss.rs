@@ -3,7 +3,7 @@
 use observer_ebpf::loss::Loss;
 
 use crate::metrics::Own;
-use crate::metrics::own::{DaemonLoss, Lost};
+use crate::metrics::own::{DaemonLoss, Lost, Refused};
 use crate::rpc::CallLosses;
 use crate::session::SessionLosses;
 
@@ -33,8 +33,7 @@ pub fn tell(losses: &SessionLosses, own: &Own) {
         doubtful_calls,
         unseen_requests,
         unseen_calls,
-        // Counted as refused by the metrics, where they end as `_other`.
-        refused_methods: _,
+        refused_methods,
         // Bytes of streams that are no calls; the calls that were missed are counted as such.
         unattributed_bytes: _,
     } = calls;
@@ -63,6 +62,7 @@ pub fn tell(losses: &SessionLosses, own: &Own) {
         own.lost(Lost::Kernel(Loss::OversizedBlock))
             .add(u64::from(oversized_blocks));
     }
+    own.refused.of(Refused::Method).add(u64::from(refused_methods));
     own.unknown_fields.add(u64::from(unknown_fields));
     own.resynchronisations.add(u64::from(resyncs));
     own.other_requests

@@ -457,6 +457,48 @@ fn what_another_processor_told_after_the_end_is_no_connection() {
 }
 
 #[test]
+fn more_ends_than_are_remembered() {
+    let mut bench = Bench::new(false, 10);
+    for connection in 0..MAX_ENDED as u64 + 3 {
+        bench.sequence = [0; 2];
+        bench.open(connection, Protocol::Tls);
+        bench.gone(connection);
+    }
+    bench.expect(r#"marty_observer_lost_total{reason="forgotten_end"} 3"#);
+    bench.sweep();
+    bench.open(1 << 20, Protocol::Tls);
+    bench.gone(1 << 20);
+    bench.expect(r#"marty_observer_lost_total{reason="forgotten_end"} 3"#);
+}
+
+/// A connection tells only so many methods apart; the calls of the others are `_other`'s, and that is told.
+#[test]
+fn more_methods_than_a_connection_tells_apart() {
+    let mut bench = Bench::new(false, 10);
+    bench.open(7, Protocol::Http2);
+    let paths = (0..crate::rpc::MAX_METHODS + 2).map(|number| format!("/p.S/M{number}"));
+    for path in paths {
+        let request = [
+            (":method", "POST"),
+            (":path", &*path),
+            ("content-type", "application/grpc"),
+        ];
+        bench.headers(7, Direction::Ingress, 0, &request);
+        let response = [(":status", "200"), ("grpc-status", "0")];
+        bench.headers(7, Direction::Egress, END_STREAM, &response);
+        bench.stream += 2;
+    }
+    let refused = |bench: &Bench| {
+        let own = bench.pipeline.recorder().registry().own();
+        own.refused.of(crate::metrics::own::Refused::Method).get()
+    };
+    let by_service = (crate::rpc::MAX_METHODS - crate::metrics::settings::DEFAULT_MAX_METHODS) as u64;
+    assert_eq!(refused(&bench), by_service);
+    bench.sweep();
+    assert_eq!(refused(&bench), by_service + 2);
+}
+
+#[test]
 fn a_connection_without_a_name_goes_at_the_ceiling_too() {
     let mut bench = Bench::new(true, 1);
     bench.open(1, Protocol::Http2);
@@ -479,4 +521,14 @@ fn http1_is_left_for_http2() {
     bench.expect(r#"marty_grpc_requests_total{service="svc",method="/p.S/M",status="OK"} 1"#);
     bench.expect(r#"marty_observer_lost_total{reason="record_gap"} 0"#);
     bench.expect("marty_observer_resynchronisations_total 0");
+}
+
+#[test]
+fn a_late_record_of_less_knowledge_changes_nothing() {
+    let mut bench = Bench::new(false, 10);
+    bench.open(7, Protocol::Http2);
+    bench.open(7, Protocol::Undecided);
+    bench.expect(r#"marty_observer_connections{protocol="http2"} 1"#);
+    bench.call(7, "0");
+    bench.expect(r#"marty_observer_connections{protocol="grpc"} 1"#);
 }

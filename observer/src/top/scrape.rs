@@ -25,8 +25,10 @@ pub enum Error {
     Io(io::Error),
     #[error("the answer is not HTTP/1.1: {0}")]
     Protocol(&'static str),
-    #[error("the answer is larger than {} MiB", answer::MAX_RESPONSE >> 20)]
+    #[error("the answer is larger than {} MB", answer::MAX_RESPONSE / 1_000_000)]
     TooLarge,
+    #[error("it speaks TLS (--web.config.file), which `observer top` cannot; only plain HTTP is read")]
+    Tls,
     #[error("it wants a password or a certificate, which `observer top` cannot give (HTTP {0})")]
     Unauthorized(u16),
     #[error("HTTP {0} instead of metrics")]

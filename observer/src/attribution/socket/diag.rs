@@ -147,12 +147,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::skip::skipped;
 
     #[test]
     fn own_sockets_of_both_families() {
         for host in ["127.0.0.1", "::1"] {
             let Ok(listener) = TcpListener::bind((host, 0)) else {
-                println!("SKIPPED no address {host} here");
+                skipped("own_sockets_of_both_families", &format!("no address {host} here"));
                 continue;
             };
             let server = listener.local_addr().unwrap();

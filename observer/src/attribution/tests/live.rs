@@ -1,64 +1,12 @@
 //! Real programs on this machine: forked, executed, threaded, older than the observer. In Python, since it forks
 //! and executes without ado.
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use super::program::Program;
 use super::*;
-
-/// A program that says something on a line of its own and ends when its standard input does.
-struct Program {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Program {
-    fn start(code: &str, arguments: &[&str]) -> Option<Self> {
-        let mut command = Command::new("python3");
-        command
-            .arg("-c")
-            .arg(code)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let Ok(mut child) = command.spawn() else {
-            println!("SKIPPED no python3 here");
-            return None;
-        };
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Some(Self { child, lines })
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
-        line.trim().to_owned()
-    }
-
-    fn numbers(&mut self) -> Vec<u16> {
-        self.line()
-            .split(' ')
-            .map(|number| number.parse().unwrap())
-            .collect()
-    }
-
-    fn say(&mut self, text: &str) {
-        self.child
-            .stdin
-            .as_mut()
-            .unwrap()
-            .write_all(text.as_bytes())
-            .unwrap();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
-}
+use crate::skip::skipped;
 
 /// As the kernel tells of a socket it did not see being made.
 fn older(local: u16, remote: u16, role: Role) -> Socket {
@@ -91,7 +39,7 @@ if os.fork() == 0:
 c = socket.create_connection(s.getsockname())
 sys.stdin.read()"
     );
-    let Some(mut program) = Program::start(&code, &[]) else {
+    let Some(mut program) = Program::python("older_connections_of_a_forking_server", &code, &[]) else {
         return;
     };
     let numbers = program.numbers();
@@ -129,7 +77,9 @@ say(s.getsockname()[1], os.getpid() % 60000)
 sys.stdin.readline()
 os.execvp('sleep', ['after', '100'])"
     );
-    let Some(mut program) = Program::start(&code, &[]) else {
+    let Some(mut program) =
+        Program::python("threads_with_other_names_and_a_program_that_executes", &code, &[])
+    else {
         return;
     };
     let pid = program.child.id();
@@ -162,7 +112,7 @@ c = socket.create_connection(o.getsockname())
 say(s.getsockname()[1], c.getsockname()[1], o.getsockname()[1])
 sys.stdin.read()"
     );
-    let Some(mut program) = Program::start(&code, &[]) else {
+    let Some(mut program) = Program::python("own_calls_of_a_service_known_by_its_port", &code, &[]) else {
         return;
     };
     let numbers = program.numbers();
@@ -192,12 +142,15 @@ c = socket.create_connection(s.getsockname())
 say(s.getsockname()[1], c.getsockname()[1])
 sys.stdin.read()"
     );
-    let Some(mut program) = Program::start(&code, &[]) else {
+    let Some(mut program) = Program::python("a_socket_in_another_network_namespace", &code, &[]) else {
         return;
     };
     let line = program.line();
     let Some((server, client)) = line.split_once(' ') else {
-        println!("SKIPPED no network namespace may be made here: {line}");
+        skipped(
+            "a_socket_in_another_network_namespace",
+            &format!("no network namespace may be made here: {line}"),
+        );
         return;
     };
     let (server, client) = (server.parse().unwrap(), client.parse().unwrap());
@@ -224,12 +177,12 @@ a = s.accept()
 say(s.getsockname()[1], c.getsockname()[1])
 sys.stdin.read()"
     );
-    let Some(mut program) = Program::start(&code, &[]) else {
+    let Some(mut program) = Program::python("a_listener_of_multipath_tcp", &code, &[]) else {
         return;
     };
     let line = program.line();
     let Some((server, client)) = line.split_once(' ') else {
-        println!("SKIPPED no multipath TCP here");
+        skipped("a_listener_of_multipath_tcp", "no multipath TCP here");
         return;
     };
     let (server, client) = (server.parse().unwrap(), client.parse().unwrap());
@@ -249,12 +202,12 @@ sys.stdin.read()"
 fn a_true_cgroup_of_version_2() {
     let tree = cgroup::tree::Tree::new(Path::new("/sys/fs/cgroup"));
     let Some(root) = tree.root().map(Path::to_owned) else {
-        println!("SKIPPED no cgroup v2 here");
+        skipped("a_true_cgroup_of_version_2", "no cgroup v2 here");
         return;
     };
     let folder = root.join(format!("attribution-{}.service", std::process::id()));
     if fs::create_dir(&folder).is_err() {
-        println!("SKIPPED no cgroup may be made here");
+        skipped("a_true_cgroup_of_version_2", "no cgroup may be made here");
         return;
     }
     let id = fs::metadata(&folder).unwrap().ino();
@@ -284,7 +237,7 @@ fn short_lived_clients() {
     for number in 0..200_u64 {
         let child = Command::new("true").spawn();
         let Ok(mut child) = child else {
-            println!("SKIPPED no command `true` here");
+            skipped("short_lived_clients", "no command `true` here");
             return;
         };
         let mut socket = older(40000, address.port(), Role::Active);

@@ -7,9 +7,14 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use super::{Error, Url};
+use crate::metrics::settings::DEFAULT_MAX_SERIES;
 
-/// The daemon's default ceiling of 20,000 series is some 4 MiB; whoever raised it tenfold still fits.
-pub const MAX_RESPONSE: usize = 64 << 20;
+/// A line of a page; some 140 where names are not long.
+const SERIES_BYTES: usize = 200;
+/// Whoever raised the daemon's ceiling of series tenfold still fits: 100 MB.
+pub const MAX_RESPONSE: usize = 10 * DEFAULT_MAX_SERIES * SERIES_BYTES;
+/// An alert of TLS 1.x (RFC 8446, 5.1): what a server that expects TLS answers to anything else.
+const TLS_ALERT: [u8; 2] = [21, 3];
 /// What servers accept as a head is half of this.
 const MAX_HEAD: usize = 16 << 10;
 /// For the whole exchange: a scrape takes some ms, and nobody looks longer at a screen that stands still.
@@ -59,6 +64,8 @@ fn read(stream: &mut TcpStream, end: Instant) -> Result<Vec<u8>, Error> {
             Ok(0) => return Ok(bytes),
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            // A connection is reset where the request was not read to its end; the reason came before.
+            Err(_) if bytes.starts_with(&TLS_ALERT) => return Ok(bytes),
             Err(error) => return Err(error.into()),
         };
         if bytes.len() + length > MAX_RESPONSE {
@@ -77,6 +84,9 @@ enum Framing {
 
 /// The body of a whole answer.
 fn decode(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    if bytes.starts_with(&TLS_ALERT) {
+        return Err(Error::Tls);
+    }
     let end = bytes
         .windows(4)
         .take(MAX_HEAD)
@@ -182,6 +192,7 @@ mod tests {
     #[test]
     fn refusals() {
         check("", Err("its head has no end"));
+        check("\x15\x03\x03\0\x02\x02\x32", Err("it speaks TLS"));
         check("SSH-2.0\r\n\r\n", Err("status line"));
         check("HTTP/1.1 2000\r\n\r\n", Err("status is not a number"));
         check("HTTP/1.1 401 Unauthorized\r\n\r\n", Err("password"));

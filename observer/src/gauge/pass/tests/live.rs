@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::attribution::tests::program::Program;
+use crate::skip::skipped;
 
 fn collector(ports: Ports) -> (Collector, Arc<Mutex<Roster>>) {
     let settings = Settings {
@@ -30,13 +32,14 @@ fn service(snapshot: &Snapshot, family: Family, kind: &str, name: &str) -> Optio
 }
 
 /// What this process is called, where its connections are named by process.
-fn own_name() -> Option<Box<str>> {
+fn own_name(test: &str) -> Option<Box<str>> {
     let processes = Processes::new("/proc");
     let membership = processes.membership(std::process::id()).unwrap_or_default();
     if !membership.place.is_empty() {
-        println!(
-            "SKIPPED this process is in a unit or container: {:?}",
-            membership.place
+        let place = &membership.place;
+        skipped(
+            test,
+            &format!("this process is in a unit or container: {place:?}"),
         );
         return None;
     }
@@ -45,7 +48,9 @@ fn own_name() -> Option<Box<str>> {
 
 #[test]
 fn connections_at_rest_after_a_storm() {
-    let Some(own) = own_name() else { return };
+    let Some(own) = own_name("connections_at_rest_after_a_storm") else {
+        return;
+    };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (mut collector, _) = collector(Ports::new([(port, "postgresql".to_owned())]));
@@ -74,19 +79,17 @@ fn connections_at_rest_after_a_storm() {
 /// A child that uses the processor: its own figures from procfs at both ends are the measure.
 #[test]
 fn processor_time_of_a_process_tree() {
-    let shell = Command::new("sh")
-        .args(["-c", "sh -c 'while :; do :; done' & echo $!; wait"])
-        .stdout(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = shell else {
-        println!("SKIPPED no shell here");
+    let mut command = Command::new("sh");
+    // It ends with this process, whatever becomes of the test.
+    let code = "while kill -0 $0; do :; done";
+    command
+        .arg("-c")
+        .arg(format!("sh -c '{code}' $0 & echo $!; read end; kill $!"))
+        .arg(std::process::id().to_string());
+    let Some(mut child) = Program::start("processor_time_of_a_process_tree", command) else {
         return;
     };
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let busy: u32 = line.trim().parse().unwrap();
+    let busy: u32 = child.line().parse().unwrap();
     let processes = Processes::new("/proc");
     let (mut collector, roster) = collector(Ports::new([]));
     let mut identity = Identity::unknown("node1");
@@ -111,8 +114,7 @@ fn processor_time_of_a_process_tree() {
     let low = ticks() - before;
     let snapshot = collector.pass(end);
     let high = ticks() - outer_before;
-    Command::new("kill").arg(busy.to_string()).status().unwrap();
-    child.wait().unwrap();
+    drop(child);
     let percent = service(&snapshot, Family::ServiceCpu, "", "busy").unwrap();
     let seconds = percent / 100.0 * (end - start).as_secs_f64();
     // What the pass saw lies between what was seen before and after it, and two percent.
@@ -153,7 +155,9 @@ fn until(what: &str, server: &mut Server, mut so: impl FnMut() -> bool) {
 
 #[test]
 fn as_many_as_redis_says() {
-    let Some(own) = own_name() else { return };
+    let Some(own) = own_name("as_many_as_redis_says") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let child = Command::new("redis-server")
@@ -162,7 +166,10 @@ fn as_many_as_redis_says() {
         .stdout(Stdio::null())
         .spawn();
     let Ok(child) = child else {
-        println!("SKIPPED no redis-server here (Debian: redis-server)");
+        skipped(
+            "as_many_as_redis_says",
+            "no redis-server here (Debian: redis-server)",
+        );
         return;
     };
     let mut server = Server {
@@ -227,7 +234,10 @@ fn as_nobody(program: &Path) -> Command {
 #[test]
 fn as_many_as_postgresql_says() {
     let Some(programs) = postgres_programs() else {
-        println!("SKIPPED no PostgreSQL server here (Debian: postgresql)");
+        skipped(
+            "as_many_as_postgresql_says",
+            "no PostgreSQL server here (Debian: postgresql)",
+        );
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -239,7 +249,10 @@ fn as_many_as_postgresql_says() {
         .current_dir("/")
         .output();
     if !made.as_ref().is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED initdb does not run here: {made:?}");
+        skipped(
+            "as_many_as_postgresql_says",
+            &format!("initdb does not run here: {made:?}"),
+        );
         return;
     }
     let port = free_port();
@@ -256,6 +269,7 @@ fn as_many_as_postgresql_says() {
         ])
         .arg(&data)
         .current_dir("/")
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -335,21 +349,12 @@ s = socket.socket(); s.bind(('127.0.0.1', 27017)); s.listen()
 c = [socket.create_connection(s.getsockname()) for i in range(3)]
 print('ready', flush=True)
 sys.stdin.read()";
-    let program = Command::new("python3")
-        .args(["-c", code])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = program else {
-        println!("SKIPPED no python3 here");
+    let test = "connections_in_another_network_namespace";
+    let Some(mut child) = Program::python(test, code, &[]) else {
         return;
     };
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    if line.trim() != "ready" {
-        println!("SKIPPED no network namespace may be made here");
+    if child.line() != "ready" {
+        skipped(test, "no network namespace may be made here");
         return;
     }
     let (mut collector, roster) = collector(Ports::default());
@@ -365,8 +370,7 @@ sys.stdin.read()";
         .unwrap()
         .enrol(account, &Arc::new(identity), Some(27017), Instant::now());
     let snapshot = collector.pass(Instant::now());
-    drop(child.stdin.take());
-    child.wait().unwrap();
+    drop(child);
     assert_eq!(
         service(&snapshot, Family::DatabaseConnections, "mongodb", "elsewhere"),
         Some(3.0)
