@@ -6,7 +6,7 @@ use observer_ebpf::connection::Connection;
 use observer_ebpf::loss::Loss;
 use observer_ebpf::record::Direction;
 
-use crate::maps::{Next, half, locked};
+use crate::maps::{Next, count, half, locked};
 use crate::stream::go_on;
 
 #[inline(always)]
@@ -17,6 +17,17 @@ pub fn claim(connection: *mut Connection, direction: Direction) -> bool {
 #[inline(always)]
 pub fn unclaim(connection: *mut Connection, direction: Direction) {
     locked(connection, |halves| half(halves, direction).busy = 0);
+}
+
+/// Gives the claim back where no tail call is left for what waits: the next packet goes on with it, whatever it
+/// carries.
+#[inline(always)]
+pub fn leave(connection: *mut Connection, direction: Direction) {
+    locked(connection, |halves| {
+        let half = half(halves, direction);
+        half.left = 1;
+        half.busy = 0;
+    });
 }
 
 /// Gives the claim back, unless something became ready that was not among `seen`: then that is walked first.
@@ -31,7 +42,7 @@ pub fn release(
 ) {
     let free = locked(connection, |halves| {
         let half = half(halves, direction);
-        let free = half.ready == seen && half.lost == 0;
+        let free = half.ready == seen && half.lost | half.anew == 0;
         if free {
             half.busy = 0;
         }
@@ -40,7 +51,7 @@ pub fn release(
     let crossed = direction as u8 != hook as u8;
     if !free {
         go_on(skb, hook, if crossed { Next::Cross } else { Next::Drain });
-        unclaim(connection, direction);
+        leave(connection, direction);
     }
     if crossed {
         go_on(skb, hook, Next::Entry);
@@ -48,10 +59,12 @@ pub fn release(
     }
 }
 
-/// No tail call is left for the answer after the data of the handshake.
+/// No tail call is left for the answer after what waited on ingress.
 #[inline(always)]
 pub fn lose_answer(connection: *mut Connection) {
+    // How far the answer goes is not known here. Its first byte is enough: the next segment ends the search.
     locked(connection, |[_, egress]| {
-        egress.lose(Loss::TooManyFrames, egress.walk.next);
+        egress.lose(Loss::TooManyFrames, egress.walk.next.wrapping_add(1));
     });
+    count(Loss::TooManyFrames);
 }

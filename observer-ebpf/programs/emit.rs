@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id};
-use observer_ebpf::connection::{Connection, Half, announced};
+use observer_ebpf::connection::{Connection, Half, anew, announced};
 use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{
     Close, DataCount, Direction, END_STREAM, HEADERS, Kind, RST_STREAM, Record, Socket,
@@ -84,10 +84,9 @@ impl Emitter {
         }
     }
 
-    /// The place was lost outside of the walk, for want of a run or of room.
+    /// The place was lost outside of the walk, for want of a run or of room; the caller has counted it.
     #[inline(always)]
     pub fn gap(&self, walk: &mut Walk, time: u64, loss: Loss) {
-        count(loss);
         say!(
             "connection {}: gap in direction {}, loss {}",
             self.cookie(),
@@ -218,7 +217,7 @@ impl Emitter {
     pub fn reopen_other(&self) {
         let direction = self.direction;
         locked(self.connection, |halves| {
-            half(halves, direction.other()).reopen = 1;
+            half(halves, direction.other()).anew = anew::REOPEN;
         });
     }
 }
@@ -253,8 +252,15 @@ fn bare(connection: u64, time: u64, sequence: u32, direction: Direction) -> Reco
 
 /// Tells the end of a connection, outside of its numbered records: whoever walks may be walking still.
 #[inline(always)]
-pub fn end(connection: &Connection, close: Close) {
+pub fn end(connection: &mut Connection, close: Close) {
     say!("connection {}: ended, {}", connection.cookie, close as u8);
+    // What was in order and found no run will find none any more. Read without the lock: one that is walking it right
+    // now has taken the mark away.
+    for half in &connection.halves {
+        if half.left != 0 {
+            count(Loss::TooManyFrames);
+        }
+    }
     // SAFETY: the clock has no preconditions.
     let time = unsafe { bpf_ktime_get_ns() };
     let record = Record {
@@ -266,5 +272,9 @@ pub fn end(connection: &Connection, close: Close) {
         count(Loss::RingFull);
         // Nothing else will ever be told of this socket.
         let _ = GONE.push(connection.cookie, 0);
+    }
+    // One that was released may still tell what is in its send queue, and where that ends.
+    if close as u8 != Close::Released as u8 {
+        connection.told = 0;
     }
 }

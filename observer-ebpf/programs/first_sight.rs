@@ -2,9 +2,9 @@
 //! meets the listening socket.
 
 use aya_ebpf::bindings::{__sk_buff, bpf_sock};
-use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_sk_fullsock};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_sk_fullsock};
 use observer_ebpf::loss::Loss;
-use observer_ebpf::record::{Direction, Role};
+use observer_ebpf::record::Direction;
 
 use crate::handshake;
 use crate::maps::{CONNECTIONS, Next, count};
@@ -26,7 +26,9 @@ pub fn first_sight(skb: *mut __sk_buff, sk: *mut bpf_sock, direction: Direction)
     if unsafe { (*full).protocol } != TCP {
         return;
     }
-    let Ok(segment) = Segment::parse(skb) else { return };
+    let Some(segment) = Segment::parse(skb) else {
+        return count(Loss::UnreadableSegment);
+    };
     // SAFETY: as above.
     if unsafe { (*full).state } == LISTEN {
         if matches!(direction, Direction::Ingress) && segment.length > 0 {
@@ -38,26 +40,12 @@ pub fn first_sight(skb: *mut __sk_buff, sk: *mut bpf_sock, direction: Direction)
         }
         return;
     }
-    let begins = segment.flags & SYN != 0;
-    if segment.length == 0 && !begins {
+    if segment.length == 0 && segment.flags & SYN == 0 {
         return;
     }
-    let connection = CONNECTIONS.get_or_make(full.cast());
-    if connection.is_null() {
+    if CONNECTIONS.get_or_make(full.cast()).is_null() {
         count(Loss::NoMemory);
         return;
-    }
-    // SAFETY: storage lives as long as the run. Two CPUs may come here at once for one old socket; they write the
-    // same values.
-    unsafe {
-        let cookie = bpf_get_socket_cookie(skb.cast());
-        (*connection).cookie = cookie;
-        (*connection).hold = cookie;
-        if begins {
-            (*connection).role = Role::Active as u8;
-        } else {
-            (*connection).shared.joined = 1;
-        }
     }
     go_on(skb, direction, Next::Entry);
 }
@@ -70,9 +58,14 @@ fn name_of(skb: *mut __sk_buff, segment: &Segment) -> Option<u64> {
     if version >> 4 == 4 {
         let [remote, local] = words::<2>(skb, 12)?;
         let mapped = |address| [0, 0, 0xffff_u32.to_be(), address];
-        return Some(handshake::name(mapped(local), mapped(remote), ports));
+        return Some(handshake::name(
+            mapped(local),
+            mapped(remote),
+            ports,
+            segment.start,
+        ));
     }
     let [a, b, c, d] = words::<4>(skb, 8)?;
     let [e, f, g, h] = words::<4>(skb, 24)?;
-    Some(handshake::name([e, f, g, h], [a, b, c, d], ports))
+    Some(handshake::name([e, f, g, h], [a, b, c, d], ports, segment.start))
 }

@@ -12,9 +12,9 @@ use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{Close, Direction};
 use observer_ebpf::walker::{Walk, phase};
 
-use crate::claim::{lose_answer, release};
+use crate::claim::{leave, lose_answer, release};
 use crate::emit::Emitter;
-use crate::maps::{BLANK, HELD, Next, half, locked};
+use crate::maps::{BLANK, HELD, Next, count, half, locked};
 use crate::segment::{FIN, Segment};
 use crate::source::{HeldSegment, bounded};
 use crate::stream::go_on;
@@ -24,7 +24,7 @@ use crate::walk::{Went, forget, pass, walk};
 pub const MAX_PARTS: u32 = 65_536_u32.div_ceil(HELD_BYTES as u32);
 
 /// Also the bits of a slot number.
-const LAST_SLOT: u32 = MAX_HELD_SLOTS - 1;
+pub const LAST_SLOT: u32 = MAX_HELD_SLOTS - 1;
 
 /// A slot is shared by segments as long as what it holds, and what comes, is no more than this: half of it, so that
 /// the sum fits without a relation between the two that the verifier would have to see.
@@ -53,7 +53,7 @@ pub fn store(connection: *mut Connection, direction: Direction, segment: &Segmen
     let Some((first, slots)) = slots else {
         return give_up(connection, direction, Loss::HoldExceeded, end);
     };
-    // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
+    // SAFETY: storage lives as long as the run; whoever writes `hold` writes the same.
     let hold = unsafe { (*connection).hold };
     let mut ready = 0_u64;
     for part in 0..MAX_PARTS {
@@ -64,6 +64,9 @@ pub fn store(connection: *mut Connection, direction: Direction, segment: &Segmen
         if store_part(HeldKey::new(hold, direction, slot), segment, part, parts) {
             ready |= 1 << slot;
         }
+    }
+    if ready != slots {
+        count(Loss::NoMemory);
     }
     locked(connection, |halves| {
         let half = half(halves, direction);
@@ -94,7 +97,7 @@ fn append(connection: *mut Connection, direction: Direction, segment: &Segment) 
     if last == MAX_HELD_SLOTS {
         return false;
     }
-    // SAFETY: storage lives as long as the run; `hold` is written once, before the first packet.
+    // SAFETY: storage lives as long as the run; whoever writes `hold` writes the same.
     let hold = unsafe { (*connection).hold };
     let appended = match HELD.get_ptr_mut(HeldKey::new(hold, direction, last)) {
         // SAFETY: by the claim, nobody else touches it.
@@ -182,6 +185,7 @@ pub fn fill(held: &mut Held, segment: &Segment, part: u32, parts: u32) -> bool {
 #[inline(always)]
 fn give_up(connection: *mut Connection, direction: Direction, loss: Loss, end: u32) -> bool {
     say!("no room to wait in direction {}, up to {}", direction as u8, end);
+    count(loss);
     locked(connection, |halves| {
         let half = half(halves, direction);
         half.lose(loss, end);
@@ -189,10 +193,12 @@ fn give_up(connection: *mut Connection, direction: Direction, loss: Loss, end: u
     })
 }
 
-/// Tells that the place was given up. The claim is held.
+/// Tells that the place was given up, unless the walk has passed what was lost meanwhile: it was sent again, or is
+/// inside of a body. The claim is held.
 #[inline(always)]
 fn tell_lost(half: &mut Half, emitter: &Emitter, lost: u8, end: u32) {
-    if half.walk.phase == phase::IGNORE {
+    let passed = half.walk.phase != phase::NEW && behind(half.walk.next, end);
+    if half.walk.phase == phase::IGNORE || passed {
         return;
     }
     let loss = match lost - 1 {
@@ -226,6 +232,7 @@ pub fn drain<const OUTSIDE: bool>(
     let (ready, lost, end) = locked(connection, |halves| {
         let half = crate::maps::half(halves, direction);
         half.begin_anew_if_told();
+        half.left = 0;
         (half.ready, half.take_lost(), half.lost_end)
     });
     if lost != 0 {
@@ -250,7 +257,7 @@ pub fn drain<const OUTSIDE: bool>(
         let source = HeldSegment(held);
         let emitter = Emitter::new(skb, connection, direction);
         went = if OUTSIDE {
-            pass::<_, WALK_HELD>(half, shared, &source, &emitter)
+            pass::<_, OPEN_HELD>(half, shared, &source, &emitter)
         } else {
             walk::<_, WALK_HELD>(half, shared, &source, &emitter)
         };
@@ -277,8 +284,7 @@ pub fn drain<const OUTSIDE: bool>(
         Went::Frames => {}
     }
     go_on(skb, hook, next);
-    // No tail call is left: the rest waits for the next packet.
-    locked(connection, |halves| crate::maps::half(halves, direction).busy = 0);
+    leave(connection, direction);
     if crossed {
         lose_answer(connection);
     }
@@ -287,6 +293,8 @@ pub fn drain<const OUTSIDE: bool>(
 /// The slot whose turn it is; [`MAX_HELD_SLOTS`]: none.
 #[inline(always)]
 fn turn(walk: &Walk, hold: u64, direction: Direction, ready: u64) -> u32 {
+    // What came before the connection did waits until that is told where it begins.
+    let ready = if walk.phase == phase::NEW { 0 } else { ready };
     for slot in 0..MAX_HELD_SLOTS {
         if ready >> slot & 1 == 0 {
             continue;
@@ -323,8 +331,10 @@ fn free(half: &mut Half, slot: u32) {
     half.taken &= others;
 }
 
-/// Steps in one run of `drain`.
-const WALK_HELD: u32 = 8;
+/// Steps in one run of `drain`: through frames, and through what is none. The verifier follows each (6,000 and 9,000
+/// instructions); what 33 runs of them do not finish goes on with the next packet.
+const WALK_HELD: u32 = 16;
+const OPEN_HELD: u32 = 8;
 
 /// Whether `position` is at or behind `start`.
 #[inline(always)]

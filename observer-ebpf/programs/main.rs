@@ -33,7 +33,8 @@ macro_rules! say {
 }
 
 mod address;
-mod attempt;
+mod announce;
+mod birth;
 mod claim;
 mod emit;
 mod first_sight;

@@ -21,7 +21,7 @@ const NO_OPERATION: u8 = 1;
 const MPTCP: u8 = 30;
 const MAX_OPTIONS: u32 = 8;
 
-/// Extension headers that are skipped before TCP is expected; more is no traffic of this world.
+/// Extension headers that are skipped before TCP is expected; segments behind more are counted as unreadable.
 const MAX_EXTENSIONS: u32 = 6;
 
 /// `N` bytes of the packet at `offset`.
@@ -85,22 +85,15 @@ pub struct Segment {
     pub time: u64,
 }
 
-/// Why there is no segment.
-pub enum Refusal {
-    NotTcp,
-    Unreadable,
-}
-
 impl Segment {
-    /// The segment in the packet; its time is set by [`Segment::at`].
+    /// The segment in the packet of a TCP socket; its time is set by [`Segment::at`]. `None`: it cannot be read, and has to
+    /// be counted. It is in a form of IP that is not known here, or below IPsec, which the hook of egress comes behind.
     #[inline(always)]
-    pub fn parse(skb: *mut __sk_buff) -> Result<Self, Refusal> {
+    pub fn parse(skb: *mut __sk_buff) -> Option<Self> {
         // What the decision needs of an IP header of either version: both are at least so long.
-        let Some([version, _, _, _, _, _, next, _, _, protocol]) = at_hand::<0, 10>(skb) else {
-            return Err(Refusal::NotTcp);
-        };
+        let [version, _, _, _, _, _, next, _, _, protocol] = at_hand::<0, 10>(skb)?;
         let (offset, tcp) = match version >> 4 {
-            4 if protocol != TCP => return Err(Refusal::NotTcp),
+            4 if protocol != TCP => return None,
             4 if version & 15 == 5 => (IPV4_HEADER, at_hand::<IPV4_HEADER, TCP_HEADER>(skb)),
             6 if next == TCP => (IPV6_HEADER, at_hand::<IPV6_HEADER, TCP_HEADER>(skb)),
             4 => {
@@ -108,28 +101,26 @@ impl Segment {
                 (offset, load(skb, offset))
             }
             6 => {
-                let offset = skip_extensions(skb, next).ok_or(Refusal::NotTcp)?;
+                let offset = skip_extensions(skb, next)?;
                 (offset, load(skb, offset))
             }
-            _ => return Err(Refusal::NotTcp),
+            _ => return None,
         };
-        let Some([_, _, _, _, a, b, c, d, _, _, _, _, doff, flags, ..]) = tcp else {
-            return Err(Refusal::Unreadable);
-        };
+        let [_, _, _, _, a, b, c, d, _, _, _, _, doff, flags, ..] = tcp?;
         Self::of(skb, offset, u32::from_be_bytes([a, b, c, d]), doff, flags)
     }
 
     #[inline(always)]
-    fn of(skb: *mut __sk_buff, offset: u32, sequence: u32, doff: u8, flags: u8) -> Result<Self, Refusal> {
+    fn of(skb: *mut __sk_buff, offset: u32, sequence: u32, doff: u8, flags: u8) -> Option<Self> {
         let payload = offset + u32::from(doff >> 4) * 4;
         // SAFETY: the context is valid for the whole run.
         let total = unsafe { (*skb).len };
         if payload > total {
-            return Err(Refusal::Unreadable);
+            return None;
         }
         // A SYN takes a sequence number of its own, before the data that may come with it (TCP fast open).
         let start = sequence.wrapping_add(u32::from(flags & SYN != 0));
-        Ok(Self {
+        Some(Self {
             skb,
             start,
             length: total - payload,
@@ -187,8 +178,8 @@ impl Segment {
 
     /// Source and destination port in one word, in host order.
     #[inline(always)]
-    pub fn ports(&self) -> Option<u64> {
-        Some(u64::from(u32::from_be_bytes(load::<4>(self.skb, self.header)?)))
+    pub fn ports(&self) -> Option<u32> {
+        Some(u32::from_be_bytes(load::<4>(self.skb, self.header)?))
     }
 
     /// Whether the segment carries data of MPTCP: its option (RFC 8684) is on every such segment, and on none of a

@@ -11,17 +11,18 @@ use core::ptr::from_ref;
 use observer_ebpf::connection::{Connection, announced};
 use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{Close, Direction, Protocol};
-use observer_ebpf::walker::{Walk, hide, phase};
+use observer_ebpf::walker::{hide, phase};
 
 use crate::PASS;
-use crate::attempt::{begin_anew, is_other_syn};
-use crate::claim::{claim, lose_answer, release, unclaim};
+use crate::announce::announce;
+use crate::birth::settle_birth;
+use crate::claim::{claim, leave, release, unclaim};
 use crate::emit::Emitter;
 use crate::first_sight::first_sight;
 use crate::hold;
 use crate::hold::{behind, settle_start};
 use crate::maps::{CONNECTIONS, EGRESS, INGRESS, Next, count, half, locked};
-use crate::segment::{FIN, RST, Refusal, SYN, Segment};
+use crate::segment::{FIN, RST, SYN, Segment};
 use crate::walk::{Went, pass, walk};
 
 /// Frames walked in the first run and in each further one. 8 cover any single call; 33 runs (the kernel's limit of
@@ -79,20 +80,9 @@ pub fn go_on(skb: *mut __sk_buff, hook: Direction, next: Next) {
     unsafe { bpf_tail_call(skb.cast(), programs.cast_mut().cast(), next as u32) };
 }
 
-/// The same with a number that was kept.
-#[inline(always)]
-fn resume(skb: *mut __sk_buff, hook: Direction, next: u32) {
-    let programs = match hook {
-        Direction::Ingress => from_ref(&INGRESS),
-        Direction::Egress => from_ref(&EGRESS).cast(),
-    };
-    // SAFETY: the context and the map are valid.
-    unsafe { bpf_tail_call(skb.cast(), programs.cast_mut().cast(), next) };
-}
-
 /// The socket of the packet; null where it has none.
 #[inline(always)]
-fn socket(skb: *mut __sk_buff) -> *mut bpf_sock {
+pub fn socket(skb: *mut __sk_buff) -> *mut bpf_sock {
     // SAFETY: the context is valid for the whole run.
     unsafe { (*skb).__bindgen_anon_2.sk }
 }
@@ -112,24 +102,28 @@ fn entry(skb: *mut __sk_buff, direction: Direction) {
     if settled != 0 && announced == announced::YES {
         return;
     }
-    let segment = match Segment::parse(skb) {
-        Ok(segment) => segment,
-        Err(Refusal::NotTcp) => return,
-        Err(Refusal::Unreadable) => return count(Loss::UnreadableSegment),
+    let Some(segment) = Segment::parse(skb) else {
+        return count(Loss::UnreadableSegment);
     };
-    // Data that came with the handshake goes before the answer to it. Once: what else waits on ingress, behind a
-    // hole, is no business of this hook, and looking for it again and again would use up all tail calls.
-    // SAFETY: as above; the claim makes it this run's alone.
-    if matches!(direction, Direction::Egress)
-        && unsafe { (*connection).adopted } != 0
-        && claim(connection, Direction::Ingress)
-    {
-        // SAFETY: as above.
-        unsafe { (*connection).adopted = 0 };
+    // What waits on ingress and is in order goes before the answer to it: data that came with the handshake, or more than
+    // the packets so far had runs for. What waits behind a hole is no business of this hook.
+    // SAFETY: as above; it is read without the lock, and only says whether to look.
+    let [waiting, own] = unsafe {
+        let [ingress, egress] = &(*connection).halves;
+        match direction {
+            Direction::Ingress => [0, ingress.left],
+            Direction::Egress => [ingress.left, egress.left],
+        }
+    };
+    if waiting != 0 && claim(connection, Direction::Ingress) {
         go_on(skb, Direction::Egress, Next::Cross);
         unclaim(connection, Direction::Ingress);
     }
     if segment.length == 0 && segment.flags & (FIN | SYN | RST) == 0 {
+        if own != 0 && claim(connection, direction) {
+            go_on(skb, direction, Next::Drain);
+            unclaim(connection, direction);
+        }
         return;
     }
     if is_passed(connection, direction, &segment) {
@@ -185,17 +179,10 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
         release(skb, connection, direction, direction, 0);
         return;
     }
-    // Of the other side's, only TCP knows whether to believe it: a forged SYN must not end what goes on.
-    let own_syn = matches!(direction, Direction::Egress) && segment.flags & SYN != 0;
-    if own_syn && half.walk.phase != phase::NEW && is_other_syn(&half.walk, segment.start) {
-        begin_anew(connection);
-    }
-    if half.walk.phase == phase::NEW {
-        half.walk = match (segment.flags & SYN != 0, shared.joined) {
-            (true, 0) => Walk::from_start(segment.start),
-            _ => Walk::joined(segment.start),
-        };
-        half.top = segment.start;
+    if half.walk.phase == phase::NEW && !settle_birth(skb, connection, direction, &segment) {
+        unclaim(connection, direction);
+        wait(skb, connection, direction, &segment);
+        return;
     }
     if shared.settled != 0 {
         half.walk.phase = phase::IGNORE;
@@ -237,6 +224,7 @@ fn wait(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction, 
     locked(connection, |halves| {
         half(halves, direction).lose(Loss::TooManyFrames, end);
     });
+    count(Loss::TooManyFrames);
 }
 
 /// Ends the segment, or goes on with it in the program that is right for it.
@@ -265,6 +253,7 @@ fn carry_on(
         };
         go_on(skb, direction, next);
         // No run is left for the rest of the segment.
+        count(Loss::TooManyFrames);
         Emitter::new(skb, connection, direction).gap(&mut half.walk, segment.time, Loss::TooManyFrames);
         half.walk.lose(segment.start.wrapping_add(segment.length));
     }
@@ -336,41 +325,12 @@ fn outside(skb: *mut __sk_buff, direction: Direction) {
 
 /// The storage of the packet's socket; null where it has none.
 #[inline(always)]
-fn connection(skb: *mut __sk_buff) -> *mut Connection {
+pub fn connection(skb: *mut __sk_buff) -> *mut Connection {
     let sk = socket(skb);
     if sk.is_null() {
         core::ptr::null_mut()
     } else {
         CONNECTIONS.get(sk.cast())
-    }
-}
-
-/// Tells of the connection and goes back. The claim is held.
-#[inline(always)]
-fn announce(skb: *mut __sk_buff, direction: Direction, hook: Direction) {
-    let connection = connection(skb);
-    if connection.is_null() {
-        return;
-    }
-    // SAFETY: the claim is held.
-    let (half, shared) = unsafe { (half(&mut (*connection).halves, direction), &(*connection).shared) };
-    let emitter = Emitter::new(skb, connection, direction);
-    // SAFETY: the clock has no preconditions.
-    let told = emitter.announce(&mut half.walk, shared, unsafe { bpf_ktime_get_ns() });
-    emitter.set_announced(if told { announced::YES } else { announced::FAILED });
-    resume(skb, hook, half.resume);
-    // No tail call is left. What waited goes on waiting; of the segment at hand, the rest is lost.
-    let crossed = direction as u8 != hook as u8;
-    let end = half.at_hand.start.wrapping_add(half.at_hand.length);
-    locked(connection, |halves| {
-        let half = crate::maps::half(halves, direction);
-        if !crossed {
-            half.lose(Loss::TooManyFrames, end);
-        }
-        half.busy = 0;
-    });
-    if crossed {
-        lose_answer(connection);
     }
 }
 
@@ -381,12 +341,14 @@ fn store(skb: *mut __sk_buff, direction: Direction) {
     if connection.is_null() {
         return;
     }
-    let Ok(segment) = Segment::parse(skb) else { return };
+    let Some(segment) = Segment::parse(skb) else {
+        return;
+    };
     // SAFETY: the clock has no preconditions.
     let segment = segment.at(unsafe { bpf_ktime_get_ns() });
     if hold::store(connection, direction, &segment) {
         go_on(skb, direction, Next::Drain);
-        unclaim(connection, direction);
+        leave(connection, direction);
     }
 }
 

@@ -5,6 +5,7 @@ use observer_ebpf::loss::Loss;
 use observer_ebpf::walker::{Shared, What, step_frames, step_outside};
 
 use crate::emit::Emitter;
+use crate::maps::count;
 use crate::source::Bytes;
 
 /// How a run over some of a source ended.
@@ -71,7 +72,10 @@ pub fn pass<B: Bytes, const MOST: u32>(
                 emitter.set_announced(announced::NO);
                 return Went::Unannounced;
             }
-            What::Gap => emitter.gap(&mut half.walk, source.time(), Loss::ImplausibleFrame),
+            What::Gap => {
+                count(Loss::ImplausibleFrame);
+                emitter.gap(&mut half.walk, source.time(), Loss::ImplausibleFrame);
+            }
             What::Reopen => emitter.reopen_other(),
             _ => {}
         }

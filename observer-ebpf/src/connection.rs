@@ -39,8 +39,8 @@ pub struct Half {
     pub taken: u64,
     /// The slot after the one that was given out last; they go round. Under the lock.
     pub used: u32,
-    /// 1: the other direction has left HTTP/1 for HTTP/2, and whoever walks next begins anew. Under the lock.
-    pub reopen: u8,
+    /// One of [`anew`]: whoever walks next begins there. Under the lock.
+    pub anew: u8,
     /// A [`Loss`] plus 1: a segment could neither be walked nor wait; whoever walks next has to tell. Under the lock.
     pub lost: u8,
     /// 1: a program run is walking this direction; another one must hand its segment over. Under the lock.
@@ -58,6 +58,21 @@ pub struct Half {
     pub slot: u32,
     /// End of what `lost` is about. Under the lock.
     pub lost_end: u32,
+    /// Where the direction begins, for [`anew::BEGIN`]. Under the lock.
+    pub start: u32,
+    /// 1: something is held that may be in order, and no run is about to walk it: it came before the connection did, or
+    /// the kernel's limit of tail calls was reached. Under the lock.
+    pub left: u8,
+    pub reserved: [u8; 3],
+}
+
+/// What a direction has been told by somebody who does not walk it.
+pub mod anew {
+    pub const NO: u8 = 0;
+    /// The other direction has left HTTP/1 for HTTP/2.
+    pub const REOPEN: u8 = 1;
+    /// The connection exists now, and begins at `Half::start`.
+    pub const BEGIN: u8 = 2;
 }
 
 impl Half {
@@ -75,17 +90,42 @@ impl Half {
     /// What the other direction has found for this one. Under the lock, by the holder of the claim.
     #[inline(always)]
     pub fn begin_anew_if_told(&mut self) {
-        if self.reopen != 0 {
-            self.reopen = 0;
+        if self.anew == anew::BEGIN && self.walk.phase == phase::NEW {
+            self.walk = Walk::from_start(self.start);
+            self.top = self.start;
+        }
+        if self.anew == anew::REOPEN {
             self.walk.phase = phase::REOPEN;
+        }
+        self.anew = anew::NO;
+    }
+
+    /// The direction begins at `start`, unless a run has seen it begin: now, or as soon as the one that is walking looks.
+    /// Under the lock.
+    #[inline(always)]
+    pub fn begin(&mut self, start: u32) {
+        self.start = start;
+        self.anew = anew::BEGIN;
+        if self.busy == 0 {
+            self.begin_anew_if_told();
         }
     }
 
-    /// Everything up to `end` is given up. Under the lock.
+    /// Forgets everything but who is walking. Under the lock.
+    #[inline(always)]
+    pub fn forget(&mut self) {
+        let busy = self.busy;
+        *self = Self::default();
+        self.busy = busy;
+    }
+
+    /// Everything up to `end` is given up; the caller counts it. Under the lock.
     #[inline(always)]
     pub fn lose(&mut self, loss: Loss, end: u32) {
+        if self.lost == 0 || end.wrapping_sub(self.lost_end).cast_signed() > 0 {
+            self.lost_end = end;
+        }
         self.lost = loss as u8 + 1;
-        self.lost_end = end;
     }
 
     /// The loss that nobody has told yet, if there is one. Under the lock.
@@ -119,16 +159,14 @@ pub struct Connection {
     pub announced: u8,
     /// 1: the kernel tells the state changes of this socket, so its end needs no guessing.
     pub watched: u8,
-    /// 1: data that came with the handshake waits, and has to be walked before the first answer to it.
-    pub adopted: u8,
     /// 1: the daemon was told of this socket, whatever became of it since, and has to be told of its end.
     pub told: u8,
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 4],
     pub halves: [Half; 2],
 }
 
-const _: () = assert!(size_of::<Half>() == 160);
-const _: () = assert!(size_of::<Connection>() == 352);
+const _: () = assert!(size_of::<Half>() == 168);
+const _: () = assert!(size_of::<Connection>() == 368);
 
 /// A segment is held in slots of this many bytes: with what the map adds, 16 KiB of the kernel's memory.
 pub const HELD_BYTES: usize = 16_384 - 128;
@@ -193,3 +231,73 @@ pub struct Owner {
 }
 
 const _: () = assert!(size_of::<Owner>() == 20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_furthest_loss_is_told() {
+        let mut half = Half::default();
+        half.lose(Loss::HoldExceeded, 10);
+        half.lose(Loss::NoMemory, u32::MAX - 5);
+        assert_eq!((half.take_lost(), half.lost_end), (Loss::NoMemory as u8 + 1, 10));
+        half.lose(Loss::HoldExceeded, u32::MAX - 5);
+        assert_eq!(
+            (half.take_lost(), half.lost_end),
+            (Loss::HoldExceeded as u8 + 1, u32::MAX - 5)
+        );
+        assert_eq!(half.take_lost(), 0);
+    }
+
+    #[test]
+    fn a_direction_begins_at_once_or_when_its_run_looks() {
+        let mut half = Half::default();
+        half.begin(7);
+        assert_eq!(
+            (half.walk.phase, half.walk.next, half.top),
+            (phase::OPENING, 7, 7)
+        );
+        let mut half = Half::default();
+        assert!(half.claim());
+        half.begin(7);
+        assert_eq!((half.walk.phase, half.anew), (phase::NEW, anew::BEGIN));
+        half.begin_anew_if_told();
+        assert_eq!(
+            (half.walk.phase, half.walk.next, half.anew),
+            (phase::OPENING, 7, anew::NO)
+        );
+    }
+
+    /// Its SYN was seen, and perhaps data with it.
+    #[test]
+    fn a_direction_that_has_begun_goes_on() {
+        let mut half = Half {
+            walk: Walk::from_start(3),
+            ..Half::default()
+        };
+        half.begin(7);
+        assert_eq!((half.walk.next, half.anew), (3, anew::NO));
+    }
+
+    #[test]
+    fn another_connection_finds_nothing_of_the_last() {
+        let mut half = Half {
+            ready: 5,
+            taken: 7,
+            used: 3,
+            left: 1,
+            finished: 1,
+            ..Half::default()
+        };
+        assert!(half.claim());
+        half.lose(Loss::NoMemory, 9);
+        half.begin(7);
+        half.forget();
+        assert_eq!((half.busy, half.ready, half.taken, half.used), (1, 0, 0, 0));
+        assert_eq!(
+            (half.left, half.finished, half.lost, half.anew),
+            (0, 0, 0, anew::NO)
+        );
+    }
+}

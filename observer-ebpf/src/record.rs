@@ -164,7 +164,9 @@ pub struct DataCount {
 pub struct Record {
     /// The socket's cookie: unique on this machine until it is rebooted.
     pub connection: u64,
-    /// `CLOCK_MONOTONIC`, nanoseconds, of the segment that carried the first byte told of.
+    /// `CLOCK_MONOTONIC`, nanoseconds, of the segment that carried the first byte told of. Where segments had to wait
+    /// behind a hole, and share a slot, of the first of them: what begins in the others may seem older by as long as the
+    /// hole was open.
     pub time: u64,
     /// Counts the records of this connection and direction, from 0, also those that found the ring full: a step
     /// of more than 1 tells how many were lost. Wraps.

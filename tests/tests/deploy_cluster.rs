@@ -16,6 +16,11 @@ use tests::workload::plan::{Kind, Step};
 use tests::workload::{Language, cache};
 use tests::{observer, wait};
 
+#[path = "deploy_cluster/closed.rs"]
+mod closed;
+
+use closed::Keys;
+
 const OBSERVER: &str = "marty-observer";
 const APPLICATION: &str = "marty-deploy";
 const SERVICE: &str = "csca-service";
@@ -56,7 +61,7 @@ fn the_chart_on_a_cluster() -> Result<()> {
     cluster.image("localhost/tonic-peer:deploy", program.path(), "peer", &folder.0)?;
     cluster.image("localhost/marty-observer:deploy", &daemon, "observer", &folder.0)?;
 
-    install(&cluster, &chart, &folder.0)?;
+    install(&cluster, &chart, &folder.0, &[])?;
     cluster.apply(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deploy_cluster/application.yaml"))?;
     rolled_out(&cluster, APPLICATION, "deployment/csca")?;
     may_little(&cluster)?;
@@ -67,12 +72,16 @@ fn the_chart_on_a_cluster() -> Result<()> {
     client.run([Step::new(Kind::Unary, METHOD, CALLS)])?;
     is_exported(&cluster).with_context(|| told(&cluster))?;
     is_scraped(&cluster, &servers, &folder.0)?;
+    let keys = Keys::new(folder.0.join("keys"))?;
+    keys.give(&cluster, OBSERVER)?;
+    install(&cluster, &chart, &folder.0, &closed::VALUES)?;
+    is_scraped_closed(&cluster, &servers, &folder.0.join("closed"), &keys)?;
     client.quit()?;
     cluster.remove(&[OBSERVER, APPLICATION])
 }
 
-/// What `helm install` would send, with the image that was just made.
-fn install(cluster: &Cluster, chart: &Chart, folder: &Path) -> Result<()> {
+/// What `helm install` would send, with the image that was just made; its pod is ready.
+fn install(cluster: &Cluster, chart: &Chart, folder: &Path, values: &[&str]) -> Result<()> {
     let hybrid = Path::new("/sys/fs/cgroup/unified").is_dir();
     let root = if hybrid {
         "/sys/fs/cgroup/unified"
@@ -81,13 +90,14 @@ fn install(cluster: &Cluster, chart: &Chart, folder: &Path) -> Result<()> {
     };
     // The pods alone: what else this machine does would be in the same families.
     let path = format!("cgroup.path={root}/kubepods");
-    let rendered = chart.render(&[
+    let own = [
         "image.repository=localhost/marty-observer",
         "image.tag=deploy",
         "image.pullPolicy=Never",
         "networkPolicy.enabled=true",
         &path,
-    ])?;
+    ];
+    let rendered = chart.render(&[&own, values].concat())?;
     let file = folder.join("chart.yaml");
     std::fs::write(&file, rendered)?;
     cluster.apply(&deploy().join("manifests/base/namespace.yaml"))?;
@@ -158,11 +168,28 @@ fn is_exported(cluster: &Cluster) -> Result<()> {
     })
 }
 
-/// By annotation, with the shipped configuration: names of the observed pod, not of the observer's.
-fn is_scraped(cluster: &Cluster, servers: &Servers, folder: &Path) -> Result<()> {
+fn beside(cluster: &Cluster, servers: &Servers, folder: &Path, keys: Option<&Path>) -> Result<Prometheus> {
+    std::fs::create_dir_all(folder)?;
     let kubeconfig = folder.join("kubeconfig");
     std::fs::write(&kubeconfig, cluster.kubectl(&["config", "view", "--raw"])?)?;
-    let prometheus = Prometheus::start_beside(servers, folder, &kubeconfig)?;
+    Prometheus::start_beside(servers, folder, &kubeconfig, keys)
+}
+
+/// Nobody is let in without a certificate and a password, which neither the kubelet nor a Prometheus without them has.
+fn is_scraped_closed(cluster: &Cluster, servers: &Servers, folder: &Path, keys: &Keys) -> Result<()> {
+    for (keys, up) in [(Some(keys.folder()), 1.0), (None, 0.0)] {
+        let prometheus = beside(cluster, servers, &folder.join(up.to_string()), keys)?;
+        wait::until(LIMIT, || match prometheus.value("up{job=\"marty-observer\"}") {
+            Ok(found) if (found - up).abs() < f64::EPSILON => Ok(()),
+            other => Err(format!("{other:?}, not {up}: {:?}", prometheus.targets())),
+        })?;
+    }
+    Ok(())
+}
+
+/// By annotation, with the shipped configuration: names of the observed pod, not of the observer's.
+fn is_scraped(cluster: &Cluster, servers: &Servers, folder: &Path) -> Result<()> {
+    let prometheus = beside(cluster, servers, folder, None)?;
     let question = format!(
         "marty_grpc_requests_total{{job=\"marty-observer\", service=\"{SERVICE}\", namespace=\"{APPLICATION}\", \
          pod=~\"csca-.+\", status=\"OK\", node!=\"\", observer_pod=~\"marty-observer-.+\", exported_pod=\"\"}}"

@@ -53,8 +53,8 @@ Usage: cargo xtask COMMAND
   dist                        static daemon, Debian package, image, bill of materials in target/dist
   deploy-test [--fast]        rules, chart, dashboards, the real servers around a real observer, the chart on a real
                               Kubernetes where one can be started; --fast: without a kernel
-  kernels [get | run [NAME]]  the capture test under Debian's other kernels, each in a virtual machine:
-                              fetch them; run those with NAME in their names, or all";
+  kernels [get | run [NAME]]  the capture test and a short truth under Debian's other kernels, each in a virtual
+                              machine: fetch them; run those with NAME in their names, or all (observer/docs/kernels.md)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -2,30 +2,37 @@
 
 use super::Malformed;
 
-/// Reads an integer whose first byte keeps `prefix` bits (1 to 8) for it.
+/// Reads an integer whose first byte keeps `prefix` bits (1 to 8) for it. Nearly all fit in there.
+#[inline]
 pub(super) fn decode(input: &mut &[u8], prefix: u32) -> Result<u32, Malformed> {
-    let (&first, mut rest) = input.split_first().ok_or(Malformed::Truncated)?;
+    let (&first, rest) = input.split_first().ok_or(Malformed::Truncated)?;
     let mask = u8::MAX >> 8_u32.saturating_sub(prefix);
-    let mut value = u32::from(first & mask);
-    if first & mask == mask {
-        let mut shift = 0_u32;
-        loop {
-            let (&byte, after) = rest.split_first().ok_or(Malformed::Truncated)?;
-            rest = after;
-            // Five bytes carry 35 bits; a sixth cannot be needed. The limit also ends a run of padding bytes.
-            if shift > 28 {
-                return Err(Malformed::IntegerOverflow);
-            }
-            let part = u64::from(byte & 0x7f) << shift;
-            value = u32::try_from(u64::from(value) + part).map_err(|_| Malformed::IntegerOverflow)?;
-            if byte & 0x80 == 0 {
-                break;
-            }
-            shift += 7;
-        }
-    }
     *input = rest;
-    Ok(value)
+    if first & mask == mask {
+        decode_rest(input, mask)
+    } else {
+        Ok(u32::from(first & mask))
+    }
+}
+
+/// The bytes behind a prefix of ones.
+fn decode_rest(input: &mut &[u8], mask: u8) -> Result<u32, Malformed> {
+    let mut value = u32::from(mask);
+    let mut shift = 0_u32;
+    loop {
+        let (&byte, rest) = input.split_first().ok_or(Malformed::Truncated)?;
+        *input = rest;
+        // Five bytes carry 35 bits; a sixth cannot be needed. The limit also ends a run of padding bytes.
+        if shift > 28 {
+            return Err(Malformed::IntegerOverflow);
+        }
+        let part = u64::from(byte & 0x7f) << shift;
+        value = u32::try_from(u64::from(value) + part).map_err(|_| Malformed::IntegerOverflow)?;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+        shift += 7;
+    }
 }
 
 #[cfg(test)]

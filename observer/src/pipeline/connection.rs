@@ -117,6 +117,11 @@ impl Connection {
 
     /// The connection as the kernel knows it now.
     pub(super) fn on_socket(&mut self, socket: &Socket, own: &Own) {
+        // Two directions tell at once, and the one that knows less may come last.
+        let decided = self.announced && self.socket.protocol != Protocol::Undecided as u8;
+        if decided && socket.protocol == Protocol::Undecided as u8 {
+            return;
+        }
         self.socket = *socket;
         self.announced = true;
         match Protocol::from_raw(socket.protocol) {

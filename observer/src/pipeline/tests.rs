@@ -522,3 +522,13 @@ fn http1_is_left_for_http2() {
     bench.expect(r#"marty_observer_lost_total{reason="record_gap"} 0"#);
     bench.expect("marty_observer_resynchronisations_total 0");
 }
+
+#[test]
+fn a_late_record_of_less_knowledge_changes_nothing() {
+    let mut bench = Bench::new(false, 10);
+    bench.open(7, Protocol::Http2);
+    bench.open(7, Protocol::Undecided);
+    bench.expect(r#"marty_observer_connections{protocol="http2"} 1"#);
+    bench.call(7, "0");
+    bench.expect(r#"marty_observer_connections{protocol="grpc"} 1"#);
+}

@@ -2,7 +2,8 @@
 //!
 //! It is a lock (`flock`) on the cgroup's directory: the one object that observers in different containers share, and
 //! one that the kernel gives back when the process dies, however it dies. Anybody who may open the directory may
-//! lock it, so a holder that could not be an observer, for want of privileges, is passed over.
+//! lock it, so a holder that could not be an observer, for want of privileges, is passed over. A holder that cannot be
+//! seen (in another PID namespace, from a container without the host's) is believed: it may be an observer.
 
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -12,6 +13,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{major, minor};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::Root;
 use super::privilege::Capabilities;
@@ -115,13 +118,32 @@ fn of_file(locks: &str, file: &str) -> Option<u32> {
     })
 }
 
-/// Whether the process lacks what an observer needs. One that cannot be looked at is not taken for harmless.
+/// Whether this can be no observer: it lacks the privileges, or is no more. An observer holds the lock itself, as long as
+/// it lives; who has left it to others is none. One that cannot be looked at is not taken for harmless.
 fn is_harmless(pid: u32) -> bool {
-    Capabilities::of_process(pid).is_some_and(|capabilities| !capabilities.missing().is_empty())
+    let unprivileged =
+        Capabilities::of_process(pid).is_some_and(|capabilities| !capabilities.missing().is_empty());
+    let map = std::fs::read_to_string(format!("/proc/{pid}/uid_map"));
+    unprivileged || map.is_ok_and(|map| !is_initial(&map)) || is_dead(pid)
+}
+
+/// Asked of the kernel, because procfs may hide the processes of others.
+fn is_dead(pid: u32) -> bool {
+    let pid = pid.try_into().ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+}
+
+/// Whether this is the map of the initial user namespace, in which alone capabilities are worth what they say: anybody
+/// has all of them in a user namespace of his own. Only root can give another one the same map.
+fn is_initial(uid_map: &str) -> bool {
+    uid_map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -135,6 +157,52 @@ mod tests {
         assert_eq!(of_file(text, "fd:01:77"), Some(14));
         assert_eq!(of_file(text, "00:1b:2"), None);
         assert_eq!(of_file("", "00:1b:1"), None);
+    }
+
+    #[test]
+    fn maps_of_user_namespaces() {
+        assert!(is_initial("         0          0 4294967295\n"));
+        assert!(!is_initial("         0       1000          1\n"));
+        assert!(!is_initial("         0     100000      65536\n"));
+        assert!(!is_initial("0 0 1000\n1000 1000 4294966295\n"));
+        assert!(!is_initial(""));
+    }
+
+    /// Whether a holder that does this, with `$0` for the directory, is passed over.
+    fn check_holder(namespaces: &[&str], script: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut holder = Command::new("unshare")
+            .args(namespaces)
+            .args(["sh", "-c", script])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let claim = Claim::take(&Root::find(Some(folder.path())).unwrap());
+        drop(holder.stdin.take());
+        let ended = holder.wait().unwrap();
+        if line == "locked\n" {
+            assert!(matches!(claim, Ok(None)), "{script}: {claim:?}");
+        } else {
+            eprintln!("SKIPPED: no user namespace to be had ({ended})");
+        }
+    }
+
+    /// Its own user namespace gives it every capability, and none of them counts outside.
+    #[test]
+    fn a_holder_in_a_user_namespace_is_passed_over() {
+        let script = "exec flock \"$0\" sh -c 'echo locked; read end'";
+        check_holder(&["--user", "--map-root-user"], script);
+    }
+
+    #[test]
+    fn a_lock_that_its_taker_has_left_to_others_is_passed_over() {
+        check_holder(&[], "exec 9<\"$0\"; flock 9; echo locked; read end");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use super::wire::Frame;
 #[derive(Debug, Default)]
 pub struct Seen {
     pub connections: HashMap<u64, Connection>,
+    /// Those whose sockets were used for another one.
+    pub former: Vec<Connection>,
     pub records: u64,
 }
 
@@ -57,6 +59,10 @@ impl Seen {
     pub fn take(&mut self, record: &Record, payload: &[u8]) {
         self.records += 1;
         let connection = self.connections.entry(record.connection).or_default();
+        if Kind::from_raw(record.kind) == Some(Kind::Socket) && connection.closes.contains(&Close::Gone) {
+            // The same socket, connected anew.
+            self.former.push(std::mem::take(connection));
+        }
         let direction = Direction::from_raw(record.direction);
         let kind = Kind::from_raw(record.kind);
         if kind == Some(Kind::Closed)
@@ -97,8 +103,13 @@ impl Seen {
             .connections
             .iter()
             .filter(|(_, connection)| connection.sockets.iter().any(is));
-        all.max_by_key(|(cookie, _)| **cookie)
-            .map(|(_, connection)| connection)
+        let newest = all.max_by_key(|(cookie, _)| **cookie);
+        let former = || {
+            self.former
+                .iter()
+                .find(|connection| connection.sockets.iter().any(is))
+        };
+        newest.map(|(_, connection)| connection).or_else(former)
     }
 }
 

@@ -54,9 +54,18 @@ impl Prometheus {
         Self::run(servers, folder, free_address()?, configuration)
     }
 
-    /// The same with deploy/prometheus/kubernetes.yml, for a cluster that is seen from outside.
-    pub fn start_beside(servers: &Servers, folder: &Path, kubeconfig: &Path) -> Result<Self> {
-        let written = std::fs::read_to_string(deploy().join("prometheus/kubernetes.yml"))?;
+    /// The same with deploy/prometheus/kubernetes.yml, for a cluster that is seen from outside. With `keys`, a folder, the
+    /// commented lines for an endpoint that asks for them are in effect.
+    pub fn start_beside(
+        servers: &Servers,
+        folder: &Path,
+        kubeconfig: &Path,
+        keys: Option<&Path>,
+    ) -> Result<Self> {
+        let mut written = std::fs::read_to_string(deploy().join("prometheus/kubernetes.yml"))?;
+        if let Some(keys) = keys {
+            written = shown(&written, keys)?;
+        }
         let from = format!("kubeconfig_file: {}\n", kubeconfig.display());
         let configuration: String = written
             .split_inclusive('\n')
@@ -141,6 +150,22 @@ impl Prometheus {
         ensure!(status == 200, "{path}: {status} {body}{}", self.0.report());
         serde_json::from_str(&body).with_context(|| format!("{path}: {body}"))
     }
+}
+
+/// The commented lines with keys in them, in effect, with `keys` for the folder that they name.
+fn shown(written: &str, keys: &Path) -> Result<String> {
+    let (before, rest) = written
+        .split_once("    # tls_config:\n")
+        .context("no commented tls_config")?;
+    let (commented, after) = rest
+        .split_once("    kubernetes_sd_configs:\n")
+        .context("nothing behind it")?;
+    let lines = commented
+        .replace("    # ", "    ")
+        .replace("/etc/prometheus/observer", &keys.to_string_lossy());
+    Ok(format!(
+        "{before}    tls_config:\n{lines}    kubernetes_sd_configs:\n{after}"
+    ))
 }
 
 fn sample(labels: &Value, value: Option<&Value>) -> Sample {

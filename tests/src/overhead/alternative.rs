@@ -9,7 +9,11 @@ use super::pair::{Load, Pair, Watcher};
 use super::whole::{Site, Turns};
 use crate::prerequisite::{Error, apt};
 use crate::process::{Place, Process};
+use crate::wait;
 use crate::workload::Program;
+
+/// A capture begins in some hundredths of a second; the rest is for a loaded machine.
+const STARTING: Duration = Duration::from_secs(20);
 
 pub const ABOUT: &str = "The same pairs without the observer, and instead with metrics inside of the server's program \
     (the client has none), or with a packet capture of the pair's port, whose own CPU is in the figure.";
@@ -66,16 +70,28 @@ pub fn captured(
 }
 
 fn tcpdump(port: u16) -> Result<Process> {
-    // Told on standard error, which is not waited for: what it misses of the first calls is warming up.
+    let port = port.to_string();
+    // As root to the end: before it gave up its rights it would give `/dev/null` to its own user.
     let command = [
         "tcpdump",
+        "-Z",
+        "root",
         "-i",
         "lo",
         "-w",
         "/dev/null",
         "tcp",
         "port",
-        &port.to_string(),
+        &port,
     ];
-    Process::start(&command.map(Into::into), &Place::default())
+    let capture = Process::start(&command.map(Into::into), &Place::default())?;
+    wait::until(STARTING, || {
+        let said = capture.report();
+        if said.contains("listening on") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    })?;
+    Ok(capture)
 }

@@ -26,8 +26,8 @@ pub struct Effort {
 }
 
 const WHOLE: Effort = Effort {
-    rounds: 16,
-    time: Duration::from_millis(1_500),
+    rounds: 12,
+    time: Duration::from_millis(1_200),
     idle: Duration::from_secs(30),
     pings: 100_000,
 };
@@ -69,7 +69,7 @@ pub fn run(options: Options) -> Result<ExitCode> {
         programs,
         missing,
     };
-    bench.sections()?;
+    bench.sections();
     bench.finish()
 }
 
@@ -80,7 +80,7 @@ fn command(options: &Options) -> String {
 }
 
 impl Bench {
-    fn sections(&mut self) -> Result<()> {
+    fn sections(&mut self) {
         let sections: [(&str, Section); 6] = [
             ("whole", Self::whole),
             ("split", Self::split),
@@ -91,11 +91,13 @@ impl Bench {
         ];
         for (name, section) in sections {
             if self.options.wants(name) {
-                section(self).with_context(|| format!("section {name}"))?;
+                // What was measured so far may have taken half an hour.
+                if let Err(error) = section(self) {
+                    self.missing.push(format!("{name}: {error:#}"));
+                }
             }
         }
         self.page.missing(&self.missing);
-        Ok(())
     }
 
     fn finish(self) -> Result<ExitCode> {

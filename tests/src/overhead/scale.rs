@@ -110,7 +110,7 @@ struct Bench {
 
 impl Bench {
     fn open(program: &Program, clients: u32) -> Result<Self> {
-        let site = Site::open_with(&["--max-series", "1000000", "--max-methods", "100000"])?;
+        let site = Site::open_with(&["--max-series", "1000000", "--max-methods", "10000"])?;
         let place = site.watched();
         let server = program.server(&ServerOptions {
             place: place.clone(),

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::guest::TRUTH;
 
 /// In the order of the table. Guests are emulated, some thirty times slower than this machine, so what only takes long is
-/// left out; and what a guest cannot have (a second implementation, proxies, bad roads) is in the page of the whole.
-pub const SITUATIONS: [&str; 14] = [
+/// left out (another observer has to be attached, thousands of calls), and what lives by the clock (connections are older
+/// than `goaway` lets them become before their calls are done). What a guest cannot have (a second implementation, proxies, bad
+/// roads) is in the page of the whole.
+pub const SITUATIONS: [&str; 12] = [
     "one-stream",
     "ten-streams",
     "streaming",
@@ -18,8 +20,6 @@ pub const SITUATIONS: [&str; 14] = [
     "cancel-after-first",
     "server-killed",
     "client-killed",
-    "goaway",
-    "observer-starts",
     "ipv6",
 ];
 

@@ -138,3 +138,50 @@ proptest! {
         prop_assert!(connection.walks[0].in_frames());
     }
 }
+
+/// A body that is HTTP/2 itself (a tunnel, an upload of a capture), in writes of its own; how many of the frames that are
+/// not of the connection were told, if what came before segment `skip` was not seen.
+fn told_of_a_tunnel(skip: usize) -> usize {
+    let inner: Vec<Write> = (0..40)
+        .map(|call| {
+            vec![
+                Frame::new(HEADERS, END_HEADERS, call * 2 + 1, 40),
+                Frame::new(DATA, END_STREAM, call * 2 + 1, 90),
+            ]
+        })
+        .collect();
+    let length = inner.iter().map(|write| wire::bytes(write).len()).sum();
+    let mut head = Vec::new();
+    Frame::new(HEADERS, END_HEADERS, 1, 30).write(&mut head);
+    head.extend(&wire::bytes(&[Frame::new(DATA, END_STREAM, 1, length)])[..9]);
+    let (mut connection, mut at) = (Connection::from_start(), PREFACE.len());
+    if skip == 0 {
+        connection.segment(Direction::Ingress, 0, &PREFACE);
+    } else {
+        connection = Connection::new([Walk::joined(START), Walk::joined(START)], true);
+    }
+    for (index, segment) in std::iter::once(head)
+        .chain(inner.iter().map(|write| wire::bytes(write)))
+        .enumerate()
+    {
+        if index >= skip {
+            connection.segment(Direction::Ingress, at, &segment);
+        }
+        at += segment.len();
+    }
+    let told = &connection.told[Direction::Ingress as usize];
+    let of_the_tunnel = |told: &&Told| matches!(told, Told::Frame { length: 40, .. });
+    told.iter().filter(of_the_tunnel).count()
+}
+
+/// Seen from its beginning, a body is a body whatever it is made of.
+#[test]
+fn frames_inside_of_a_body() {
+    assert_eq!(told_of_a_tunnel(0), 0);
+}
+
+/// Joined in the middle of it, nothing says that these are not the connection's own: what `blind-spots.md` warns of.
+#[test]
+fn frames_inside_of_a_body_joined_in_its_middle() {
+    assert!(told_of_a_tunnel(5) > 0);
+}
