@@ -92,7 +92,7 @@ pub fn adopt(connection: *mut Connection, name: u64, start: u32, length: u32) {
     if missing != 0 {
         count(loss);
         locked(connection, |[ingress, _]| {
-            ingress.lose(loss, start.wrapping_add(length))
+            ingress.lose(loss, start.wrapping_add(length));
         });
     }
 }

@@ -87,7 +87,7 @@ pub struct Segment {
 
 impl Segment {
     /// The segment in the packet of a TCP socket; its time is set by [`Segment::at`]. `None`: it cannot be read, and has to
-    /// be counted. It is in a form of IP that is not known here, or below IPsec, which the hook of egress comes behind.
+    /// be counted. It is in a form of IP that is not known here, or below `IPsec`, which the hook of egress comes behind.
     #[inline(always)]
     pub fn parse(skb: *mut __sk_buff) -> Option<Self> {
         // What the decision needs of an IP header of either version: both are at least so long.

@@ -136,6 +136,10 @@ fn connect(sk: *mut bpf_sock) {
     });
 }
 
+/// A TCP header without options, and where in it its length stands.
+const TCP_HEADER: usize = 20;
+const OFFSET: usize = 12;
+
 /// Bytes of payload on the segment that completes the handshake.
 #[inline(always)]
 fn data_length(ops: *mut bpf_sock_ops) -> u32 {
@@ -147,8 +151,6 @@ fn data_length(ops: *mut bpf_sock_ops) -> u32 {
             (&raw const (*ops).skb_len).read_volatile(),
         )
     };
-    const TCP_HEADER: usize = 20;
-    const OFFSET: usize = 12;
     if data + TCP_HEADER > end {
         return 0;
     }
