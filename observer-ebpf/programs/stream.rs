@@ -207,7 +207,8 @@ fn packet(skb: *mut __sk_buff, connection: *mut Connection, direction: Direction
     }
     // SAFETY: storage lives as long as the run.
     let announced = unsafe { (*connection).announced };
-    let owed = announced == announced::FAILED || (shared.settled != 0 && announced == announced::NO);
+    // What is settled comes here only with its announcement owed.
+    let owed = announced != announced::YES && (announced == announced::FAILED || shared.settled != 0);
     let went = if owed {
         Went::Unannounced
     } else {

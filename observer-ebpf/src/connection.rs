@@ -90,6 +90,9 @@ impl Half {
     /// What the other direction has found for this one. Under the lock, by the holder of the claim.
     #[inline(always)]
     pub fn begin_anew_if_told(&mut self) {
+        if self.anew == anew::NO {
+            return;
+        }
         if self.anew == anew::BEGIN && self.walk.phase == phase::NEW {
             self.walk = Walk::from_start(self.start);
             self.top = self.start;

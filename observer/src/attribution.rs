@@ -250,11 +250,9 @@ impl Attribution {
         let mut ready = Vec::new();
         while let Ok(answer) = self.answers.try_recv() {
             self.cache.put(&answer, now);
+            let peer = self.cache.peer(&answer.socket, &answer.peer, now);
             let Answer {
-                connection,
-                identity,
-                peer,
-                ..
+                connection, identity, ..
             } = answer;
             if self.pending.remove(&connection) {
                 self.counts.missed += u64::from(identity.source == Source::Unknown);

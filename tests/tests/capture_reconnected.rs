@@ -46,7 +46,6 @@ fn check(test: &str, before: Before) {
     let ends: Vec<End> = (0..EACH).flat_map(|number| exchange(before, number)).collect();
     let (seen, losses) = watch.finish();
     compare(&ends, &seen).assert(test, &losses);
-    assert_eq!(losses, [], "{test}");
 }
 
 /// One connection with these bytes there and back, and the socket is disconnected behind it.

@@ -10,7 +10,7 @@ use observer_ebpf::record::Socket;
 
 use super::resolver::worker::Answer;
 use super::resolver::{Reach, served_port};
-use super::{Attributed, Identity, Source};
+use super::{Attributed, Identity, Source, address};
 
 #[derive(Debug)]
 pub enum Hit {
@@ -111,6 +111,16 @@ impl Cache {
         }
     }
 
+    /// What `found` is called. Where it is the mere address, since the process that asked had ended and took its view of
+    /// the network with it, the name that another of the same cgroup has found for it is better.
+    pub fn peer(&self, socket: &Socket, found: &Arc<str>, now: Instant) -> Arc<str> {
+        let held = self
+            .peers
+            .get(&peer_key(socket))
+            .filter(|held| held.age(now) < PEER_AGE && **found == *address(socket));
+        held.map_or_else(|| Arc::clone(found), |held| Arc::clone(&held.value))
+    }
+
     pub fn put(&mut self, answer: &Answer, now: Instant) {
         let Answer {
             connection: _,
@@ -142,7 +152,7 @@ impl Cache {
             }
             _ => {}
         }
-        if !peer.is_empty() {
+        if !peer.is_empty() && self.peer(socket, peer, now) == *peer {
             put(&mut self.peers, peer_key(socket), Arc::clone(peer), PEER_AGE, now);
         }
     }
@@ -183,5 +193,40 @@ fn peer_key(socket: &Socket) -> PeerKey {
         ip: socket.remote,
         port: socket.remote_port,
         cgroup: socket.cgroup,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use observer_ebpf::record::Role;
+
+    use super::*;
+    use crate::attribution::tests::machine::socket;
+
+    /// Of two processes of a cgroup that call the same service one has ended before it was looked at.
+    #[test]
+    fn a_peer_that_another_process_knew() {
+        let socket = socket(7, 10, "client", Role::Active);
+        let answer = |peer: &str| Answer {
+            connection: 1,
+            socket,
+            identity: Arc::new(Identity::unknown("node")),
+            reach: Reach::Socket,
+            peer: peer.into(),
+        };
+        let start = Instant::now();
+        let mut cache = Cache::default();
+        let check = |cache: &Cache, found: &str, at, expected: &str| {
+            assert_eq!(&*cache.peer(&socket, &found.into(), at), expected);
+        };
+        check(&cache, "192.0.2.2", start, "192.0.2.2");
+        cache.put(&answer("signer"), start);
+        cache.put(&answer("192.0.2.2"), start);
+        check(&cache, "192.0.2.2", start, "signer");
+        // Another name is news, and nothing is kept for long.
+        check(&cache, "csca", start, "csca");
+        check(&cache, "192.0.2.2", start + PEER_AGE, "192.0.2.2");
+        cache.put(&answer("csca"), start);
+        check(&cache, "192.0.2.2", start, "csca");
     }
 }

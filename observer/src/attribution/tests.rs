@@ -1,7 +1,7 @@
 //! The whole of attribution against trees of files and, where it says so, against this machine.
 
 mod live;
-mod machine;
+pub(super) mod machine;
 pub(crate) mod program;
 
 use std::fs;

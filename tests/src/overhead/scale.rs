@@ -96,7 +96,8 @@ fn section(options: &Options, page: &mut Page, what: &str, points: &[Point]) -> 
     }
     let words = format!(
         "{CALLS} unary calls of tonic over so many {what}, after as many that nobody counted; a fresh daemon for each line. Memory \
-         is read while all connections are open, and a scrape follows."
+         is read while all connections are open, and a scrape follows. The daemon's time is all of it: also what goes by time \
+         (its looks at the ring, a pass over all connections once a second) and names of connections that are still looked up."
     );
     page.add(&format!("Growth with {what}"), &words, &body);
     Ok(())

@@ -121,7 +121,7 @@ pub(super) fn answer(attribution: &mut Attribution) -> (u64, Attributed) {
     }
 }
 
-pub(super) fn socket(cgroup: u64, process: u32, command: &str, role: Role) -> Socket {
+pub(in crate::attribution) fn socket(cgroup: u64, process: u32, command: &str, role: Role) -> Socket {
     let mut name = [0; 16];
     name[..command.len()].copy_from_slice(command.as_bytes());
     Socket {
