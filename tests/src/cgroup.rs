@@ -23,6 +23,7 @@ impl Cgroup {
             })
             .find(|(_, kind)| *kind == "cgroup2")
             .ok_or_else(|| Error::Missing("no cgroup v2 hierarchy is mounted".to_owned()))?;
+        remove_orphans(Path::new(root.0));
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = Path::new(root.0).join(format!("observer-test-{}-{number}", std::process::id()));
         std::fs::create_dir(&path)
@@ -39,5 +40,23 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         // Left behind only if something in it still runs, which its own guard reports.
         let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// Those of tests that were killed before they could remove them; what is still in use stays.
+fn remove_orphans(root: &Path) {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| {
+            name.strip_prefix("observer-test-")?
+                .split('-')
+                .next()?
+                .parse::<u32>()
+                .ok()
+        });
+        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
     }
 }
