@@ -101,7 +101,7 @@ fn fill(recorder: &mut Recorder, methods: usize) {
 }
 
 /// What the gauges tell of themselves.
-const OF_THE_GAUGES: [&str; 9] = [
+const OF_THE_GAUGES: [&str; 10] = [
     catalogue::PODS.name,
     catalogue::POD_ORIGIN.name,
     catalogue::KUBERNETES_FAILING.name,
@@ -111,6 +111,7 @@ const OF_THE_GAUGES: [&str; 9] = [
     catalogue::PROCESSES_DENIED.name,
     catalogue::LEFT_OUT.name,
     catalogue::GAUGE_PASS.name,
+    catalogue::OLDEST_SOCKETS.name,
 ];
 
 /// One sample of every family that collectors fill.

@@ -12,15 +12,21 @@ use super::Key;
 #[derive(Debug, Default)]
 pub struct Call {
     pub path: String,
-    /// The first `grpc-status`, if there is one.
+    /// The first `grpc-status`, if there is one and the stream was not reset before: of a deadline that both sides
+    /// know, both may tell, and the call has ended with the first.
     pub status: Option<usize>,
+    is_reset: bool,
 }
+
+/// Header blocks and `RST_STREAM`.
+const FILTER: &str = "http2.header || http2.type == 3";
+const RST_STREAM: usize = 3;
 
 pub fn calls(file: &Path, port: u16) -> Result<BTreeMap<Key, Call>> {
     let output = Command::new("tshark")
         .arg("-r")
         .arg(file)
-        .args(["-d", &format!("tcp.port=={port},http2"), "-Y", "http2.header"])
+        .args(["-d", &format!("tcp.port=={port},http2"), "-Y", FILTER])
         .args(["-T", "json", "--no-duplicate-keys", "-J", "tcp http2"])
         .output()
         .context("tshark")?;
@@ -41,7 +47,7 @@ pub fn calls(file: &Path, port: u16) -> Result<BTreeMap<Key, Call>> {
             .context("no client's port")?;
         for layer in each(&layers["http2"]) {
             for frame in each(&layer["http2.stream"]) {
-                headers(frame, u16::try_from(client)?, &mut calls);
+                read(frame, u16::try_from(client)?, &mut calls);
             }
         }
     }
@@ -50,10 +56,13 @@ pub fn calls(file: &Path, port: u16) -> Result<BTreeMap<Key, Call>> {
     Ok(calls)
 }
 
-fn headers(frame: &Value, client: u16, calls: &mut BTreeMap<Key, Call>) {
+fn read(frame: &Value, client: u16, calls: &mut BTreeMap<Key, Call>) {
     let Some(stream) = number(&frame["http2.streamid"]).and_then(|stream| u32::try_from(stream).ok()) else {
         return;
     };
+    if number(&frame["http2.type"]) == Some(RST_STREAM) {
+        calls.entry((client, stream)).or_default().is_reset = true;
+    }
     for header in each(&frame["http2.header"]) {
         let (Some(name), Some(value)) = (
             header["http2.header.name"].as_str(),
@@ -65,8 +74,10 @@ fn headers(frame: &Value, client: u16, calls: &mut BTreeMap<Key, Call>) {
         match name {
             ":path" => value.clone_into(&mut calls.entry(call()).or_default().path),
             "grpc-status" => {
-                let status = &mut calls.entry(call()).or_default().status;
-                *status = status.or(value.parse().ok());
+                let call = calls.entry(call()).or_default();
+                if !call.is_reset {
+                    call.status = call.status.or(value.parse().ok());
+                }
             }
             _ => {}
         }
