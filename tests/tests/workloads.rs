@@ -150,7 +150,7 @@ fn h2load_against_all() -> Result<()> {
             continue;
         };
         let mut server = program.server(&ServerOptions::default())?;
-        for (status, name) in [(0, "OK"), (5, "NOT_FOUND")] {
+        for (before, (status, name)) in [(0, "OK"), (5, "NOT_FOUND")].into_iter().enumerate() {
             let step = Step {
                 status,
                 connections: 2,
@@ -161,7 +161,8 @@ fn h2load_against_all() -> Result<()> {
                 h2load.run(&server.address(), &step, &Place::default())? == 500,
                 "{language}"
             );
-            let tally = server.tally()?;
+            // A server may count a call after its client has the answer.
+            let tally = server.tally_after(500 * (before as u64 + 1))?;
             let found = tally.methods.get(ECHO).and_then(|echo| echo.ended.get(name));
             ensure!(found == Some(&500), "{language}: {found:?} calls ended {name}");
         }
