@@ -7,7 +7,7 @@ use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{
     Close, DataCount, Direction, END_STREAM, HEADERS, Kind, RST_STREAM, Record, Socket,
 };
-use observer_ebpf::walker::{Shared, Walk, What};
+use observer_ebpf::walker::{Shared, Tell, Walk, What};
 
 use crate::address::addresses;
 use crate::maps::{GONE, OWNERS, count, half, locked};
@@ -33,55 +33,13 @@ impl Emitter {
         }
     }
 
-    /// Tells a frame, a DATA count or a gap: the one place where records of the stream are written.
+    /// Tells a frame, a DATA count or a gap.
     #[inline(always)]
     pub fn tell<B: Bytes>(&self, half: &mut Half, shared: &Shared, source: &B) {
         let Half { walk, tell, .. } = half;
-        let time = source.time();
-        let kind = match tell.what {
-            What::Frame => Kind::Frame,
-            What::Data => Kind::Data,
-            _ => Kind::Gap,
-        };
-        let frame = tell.what as u8 == What::Frame as u8;
-        let mut record = Record {
-            connection: self.cookie(),
-            time,
-            sequence: next(walk),
-            kind: kind as u8,
-            direction: self.direction as u8,
-            frame_type: tell.frame_type,
-            flags: tell.flags,
-            stream: tell.stream,
-            length: tell.length,
-            offset: tell.offset,
-            payload: tell.piece,
-            data: DataCount::default(),
-            data_other: DataCount::default(),
-        };
-        if tell.offset == 0 {
-            record.data = walk.data;
-            let headers = frame && tell.frame_type == HEADERS;
-            let reset = frame && tell.frame_type == RST_STREAM;
-            let ends = reset || ((headers || !frame) && tell.flags & END_STREAM != 0);
-            if ends && shared.requests != self.direction as u8 + 1 {
-                record.data_other = self.take_other(tell.stream);
-            }
-        }
-        let sent = if tell.piece <= SMALL as u32 {
-            write::<B, SMALL>(source, tell.at, tell.piece, record)
-        } else if tell.piece <= MEDIUM as u32 {
-            write::<B, MEDIUM>(source, tell.at, tell.piece, record)
-        } else {
-            write::<B, LARGE>(source, tell.at, tell.piece, record)
-        };
-        if !sent {
-            count(Loss::RingFull);
-        }
-        if tell.offset == 0 {
-            // Also when the record was lost: the gap says so, and a count that stays would be told twice.
-            walk.data_told(time);
-        }
+        tell_step(self.cookie(), self.direction, walk, tell, shared, source, |stream| {
+            self.take_other(stream)
+        });
     }
 
     /// The place was lost outside of the walk, for want of a run or of room; the caller has counted it.
@@ -93,14 +51,7 @@ impl Emitter {
             self.direction as u8,
             loss as u8
         );
-        let record = Record {
-            kind: Kind::Gap as u8,
-            frame_type: loss as u8,
-            ..bare(self.cookie(), time, next(walk), self.direction)
-        };
-        if !send(record) {
-            count(Loss::RingFull);
-        }
+        tell_gap(self.cookie(), self.direction, walk, time, loss);
     }
 
     /// This direction has ended.
@@ -222,9 +173,81 @@ impl Emitter {
     }
 }
 
+/// Tells a frame, a DATA count or a gap: the one place where records of the stream are written. `take_other` takes the
+/// DATA count of the other direction, if it is of that stream.
+#[inline(always)]
+pub fn tell_step<B: Bytes>(
+    connection: u64,
+    direction: Direction,
+    walk: &mut Walk,
+    tell: &Tell,
+    shared: &Shared,
+    source: &B,
+    take_other: impl FnOnce(u32) -> DataCount,
+) {
+    let time = source.time();
+    let kind = match tell.what {
+        What::Frame => Kind::Frame,
+        What::Data => Kind::Data,
+        _ => Kind::Gap,
+    };
+    let frame = tell.what as u8 == What::Frame as u8;
+    let mut record = Record {
+        connection,
+        time,
+        sequence: next(walk),
+        kind: kind as u8,
+        direction: direction as u8,
+        frame_type: tell.frame_type,
+        flags: tell.flags,
+        stream: tell.stream,
+        length: tell.length,
+        offset: tell.offset,
+        payload: tell.piece,
+        data: DataCount::default(),
+        data_other: DataCount::default(),
+    };
+    if tell.offset == 0 {
+        record.data = walk.data;
+        let headers = frame && tell.frame_type == HEADERS;
+        let reset = frame && tell.frame_type == RST_STREAM;
+        let ends = reset || ((headers || !frame) && tell.flags & END_STREAM != 0);
+        if ends && shared.requests != direction as u8 + 1 {
+            record.data_other = take_other(tell.stream);
+        }
+    }
+    let sent = if tell.piece <= SMALL as u32 {
+        write::<B, SMALL>(source, tell.at, tell.piece, record)
+    } else if tell.piece <= MEDIUM as u32 {
+        write::<B, MEDIUM>(source, tell.at, tell.piece, record)
+    } else {
+        write::<B, LARGE>(source, tell.at, tell.piece, record)
+    };
+    if !sent {
+        count(Loss::RingFull);
+    }
+    if tell.offset == 0 {
+        // Also when the record was lost: the gap says so, and a count that stays would be told twice.
+        walk.data_told(time);
+    }
+}
+
+/// The place in a direction was lost; the caller has counted it.
+#[inline(always)]
+pub fn tell_gap(connection: u64, direction: Direction, walk: &mut Walk, time: u64, loss: Loss) {
+    let record = Record {
+        kind: Kind::Gap as u8,
+        frame_type: loss as u8,
+        ..bare(connection, time, next(walk), direction)
+    };
+    if !send(record) {
+        count(Loss::RingFull);
+    }
+}
+
 /// The number of the record about to be written.
 #[inline(always)]
-fn next(walk: &mut Walk) -> u32 {
+pub fn next(walk: &mut Walk) -> u32 {
     let sequence = walk.sequence;
     walk.sequence = sequence.wrapping_add(1);
     sequence
@@ -232,7 +255,7 @@ fn next(walk: &mut Walk) -> u32 {
 
 /// A record without frame and payload.
 #[inline(always)]
-fn bare(connection: u64, time: u64, sequence: u32, direction: Direction) -> Record {
+pub fn bare(connection: u64, time: u64, sequence: u32, direction: Direction) -> Record {
     Record {
         connection,
         time,

@@ -1,4 +1,5 @@
-//! The kernel programs: `cgroup_skb` on both ways of every TCP socket, and what tells of a socket's birth and end.
+//! The kernel programs: `cgroup_skb` on both ways of every TCP socket, what tells of a socket's birth and end, and, where
+//! it is asked for, probes of TLS libraries inside of processes.
 //!
 //! None of them changes, delays or drops a packet: every run ends in [`PASS`], whatever went wrong in it.
 #![no_std]
@@ -38,14 +39,20 @@ mod birth;
 mod claim;
 mod emit;
 mod first_sight;
+mod go_tls;
 mod handshake;
+mod hello;
 mod hold;
 mod maps;
+mod open_ssl;
+mod plaintext;
 mod ring;
 mod segment;
 mod socket;
 mod source;
 mod stream;
+mod tie;
+mod user;
 mod walk;
 
 /// What a `cgroup_skb` program answers to let a packet go on.

@@ -10,6 +10,10 @@ use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_spin_lock, bpf_spin_u
 use aya_ebpf::macros::btf_map;
 use observer_ebpf::connection::{Connection, Half, Held, HeldKey, MAX_HELD, Owner};
 use observer_ebpf::loss::Loss;
+use observer_ebpf::plaintext::{
+    Call, CallKey, Hello, KernelPlaces, MAX_CALLS, MAX_HELLOS, MAX_OBJECTS, MAX_PLACES, ObjectKey, Plaintext,
+    RandomPlace,
+};
 use observer_ebpf::record::Direction;
 
 /// Socket storage; aya's own type has no constructor for flags such as clone.
@@ -95,6 +99,55 @@ pub static LOSSES: Array<u64, { Loss::ALL.len() }> = Array::new();
 pub static INGRESS: ProgramArray<10> = ProgramArray::new();
 #[btf_map]
 pub static EGRESS: ProgramArray<10> = ProgramArray::new();
+
+/// Objects that encrypt, of all processes. The daemon makes this and the maps below of one entry where TLS is not asked for.
+#[btf_map]
+pub static OBJECTS: HashMap<ObjectKey, Plaintext, MAX_OBJECTS> = HashMap::new();
+
+/// The object of a socket that is known to be encrypted by it, by the socket's cookie.
+#[btf_map]
+pub static TIES: HashMap<u64, ObjectKey, MAX_OBJECTS> = HashMap::new();
+
+/// Calls of TLS libraries that have begun. Threads may end inside of one, hence the least recently used go: the object
+/// knows that a call has not ended.
+#[btf_map]
+pub static CALLS: LruHashMap<CallKey, Call, MAX_CALLS> = LruHashMap::new();
+
+/// The object that a thread's program run is walking, for the programs that go on with it. A run removes its own.
+#[btf_map]
+pub static RUNS: LruHashMap<u64, ObjectKey, MAX_CALLS> = LruHashMap::new();
+
+/// First messages of TLS connections, and the cookies of the sockets that they passed.
+#[btf_map]
+pub static HELLOS: LruHashMap<Hello, u64, MAX_HELLOS> = LruHashMap::new();
+
+/// Written by the daemon: where SSL objects have their random number.
+#[btf_map]
+pub static PLACES: Array<RandomPlace, { MAX_PLACES as usize }> = Array::new();
+
+/// Written by the daemon: where members of kernel types are.
+#[btf_map]
+pub static KERNEL: Array<KernelPlaces, 1> = Array::new();
+
+/// Never written: what new objects are made from.
+#[btf_map]
+pub static BLANK_OBJECT: Array<Plaintext, 1> = Array::new();
+
+/// Programs to go on with, over plaintext.
+#[btf_map]
+pub static PLAINTEXT: ProgramArray<3> = ProgramArray::new();
+
+/// Index in [`PLAINTEXT`].
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Plain {
+    /// Go on with the frames of the chunk.
+    Walk = 0,
+    /// Go on with the chunk, which is not at frames (yet).
+    Open = 1,
+    /// Tell of the connection, then `Plaintext::resume`.
+    Announce = 2,
+}
 
 /// Index in [`INGRESS`] and [`EGRESS`].
 #[derive(Clone, Copy)]

@@ -16,7 +16,9 @@ use observer_ebpf::walker::Shared;
 
 use crate::emit::end;
 use crate::handshake;
+use crate::hello;
 use crate::maps::{CONNECTIONS, OWNERS, count, locked};
+use crate::tie;
 
 const INET: u32 = 2;
 const STREAM: u32 = 1;
@@ -166,6 +168,9 @@ fn gone(sk: *mut bpf_sock, close: Close) {
     if let Some(connection) = unsafe { connection.as_mut() }
         && connection.told != 0
     {
+        if hello::is_wanted() {
+            tie::forget(connection.cookie);
+        }
         end(connection, close);
     }
 }

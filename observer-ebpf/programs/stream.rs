@@ -19,6 +19,7 @@ use crate::birth::settle_birth;
 use crate::claim::{claim, leave, release, unclaim};
 use crate::emit::Emitter;
 use crate::first_sight::first_sight;
+use crate::hello;
 use crate::hold;
 use crate::hold::{behind, settle_start};
 use crate::maps::{CONNECTIONS, EGRESS, INGRESS, Next, count, half, locked};
@@ -319,7 +320,13 @@ fn outside(skb: *mut __sk_buff, direction: Direction) {
         emitter.set_announced(announced::NO);
         Went::Unannounced
     } else {
-        pass::<_, OPEN>(half, shared, &segment, &emitter)
+        let at = half.walk.next.wrapping_sub(segment.start);
+        let went = pass::<_, OPEN>(half, shared, &segment, &emitter);
+        if begins && hello::is_wanted() && shared.protocol == Protocol::Tls as u8 && shared.joined == 0 {
+            // SAFETY: storage lives as long as the run.
+            hello::remember(&segment, at, direction, unsafe { (*connection).cookie });
+        }
+        went
     };
     carry_on(skb, connection, direction, &segment, went);
 }

@@ -5,7 +5,7 @@
 //! in network order.
 
 /// Raised with every incompatible change; the daemon refuses a kernel object of another version.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Which half of a socket's traffic. Relative to the socket, not to client or server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,392 @@
+//! Plaintext inside of processes: walks what a TLS library is handed, or hands out, as `stream` walks packets.
+//!
+//! The probes (`open_ssl`, `go_tls`) only say which object, which direction and which bytes; from there on all
+//! libraries are the same.
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns, bpf_tail_call,
+};
+use aya_ebpf::macros::uprobe;
+use aya_ebpf::programs::ProbeContext;
+use core::ffi::c_void;
+use core::ptr::from_ref;
+use observer_ebpf::connection::announced;
+use observer_ebpf::loss::Loss;
+use observer_ebpf::plaintext::{ObjectKey, PLAINTEXT as MARK, PlainHalf, Plaintext};
+use observer_ebpf::record::{Close, DataCount, Direction, Kind, Record, Socket};
+use observer_ebpf::walker::{What, step_frames, step_outside};
+
+use crate::emit::{bare, next, tell_gap, tell_step};
+use crate::maps::{BLANK_OBJECT, OBJECTS, PLAINTEXT, Plain, RUNS, TIES, count};
+use crate::ring::{send, send_socket};
+use crate::tie;
+use crate::user::{UserBytes, thread};
+use crate::walk::{Went, forget};
+
+/// Steps of one run; 33 runs follow each other at most. A chunk is a TLS record or so, of 16 KiB.
+const FRAMES: u32 = 24;
+const OUTSIDE: u32 = 16;
+
+/// The object, made as one that is older than its probes where it is not known. `None`: there is no room, which is counted.
+#[inline(always)]
+pub fn object(key: &ObjectKey, how: u8) -> Option<*mut Plaintext> {
+    if let Some(object) = OBJECTS.get_ptr_mut(key) {
+        return Some(object);
+    }
+    begin(key, how, true);
+    OBJECTS.get_ptr_mut(key)
+}
+
+/// An object begins.
+#[inline(always)]
+pub fn begin(key: &ObjectKey, how: u8, joined: bool) {
+    let Some(blank) = BLANK_OBJECT.get_ptr(0) else {
+        return;
+    };
+    // What is made on the way is too large for the stack: made of a blank one, and set up in place.
+    // SAFETY: an array's element, never written.
+    if OBJECTS.insert(key, unsafe { &*blank }, 0).is_err() {
+        return count(Loss::NoMemory);
+    }
+    if let Some(object) = OBJECTS.get_ptr_mut(key) {
+        // SAFETY: live map memory that nobody else works on: an object is used by one thread at a time.
+        unsafe {
+            if joined {
+                (*object).join(key, how);
+            } else {
+                (*object).start(key, how);
+            }
+        }
+    }
+}
+
+/// An object is no more. One that is tied ends with its socket.
+#[inline(always)]
+pub fn end(key: &ObjectKey) {
+    let Some(object) = OBJECTS.get_ptr_mut(key) else {
+        return;
+    };
+    // SAFETY: live map memory.
+    let (id, told) = unsafe { ((*object).id, (*object).announced) };
+    if told != announced::NO && id & observer_ebpf::plaintext::UNTIED != 0 {
+        // SAFETY: the clock has no preconditions.
+        let time = unsafe { bpf_ktime_get_ns() };
+        let record = Record {
+            kind: Kind::Closed as u8,
+            frame_type: Close::Gone as u8,
+            ..bare(id, time, 0, Direction::Ingress)
+        };
+        if !send(record) {
+            count(Loss::RingFull);
+        }
+    }
+    let _ = TIES.remove(id & !MARK);
+    let _ = OBJECTS.remove(key);
+}
+
+#[inline(always)]
+pub fn half(object: &mut Plaintext, direction: Direction) -> &mut PlainHalf {
+    let [ingress, egress] = &mut object.halves;
+    match direction {
+        Direction::Ingress => ingress,
+        Direction::Egress => egress,
+    }
+}
+
+/// Walks `length` bytes at `buffer`.
+#[inline(always)]
+pub fn run(context: *mut c_void, object: *mut Plaintext, direction: Direction, buffer: u64, length: u32) {
+    if length == 0 {
+        return;
+    }
+    // SAFETY: live map memory; an object is used by one thread at a time in each direction.
+    let object = unsafe { &mut *object };
+    // SAFETY: the clock has no preconditions.
+    let time = unsafe { bpf_ktime_get_ns() };
+    object.direction = direction as u8;
+    let key = object.key;
+    let half = half(object, direction);
+    half.take(buffer, length, time);
+    let frames = half.walk.in_frames() && half.lost == 0;
+    if RUNS.insert(thread(), key, 0).is_err() {
+        half.lost = 1;
+        return count(Loss::NoMemory);
+    }
+    go_on(context, if frames { Plain::Walk } else { Plain::Open });
+    half.lost = 1;
+    count(Loss::TooManyFrames);
+    let _ = RUNS.remove(thread());
+}
+
+#[inline(always)]
+fn go_on(context: *mut c_void, next: Plain) {
+    // SAFETY: the context and the map are valid.
+    unsafe { bpf_tail_call(context, from_ref(&PLAINTEXT).cast_mut().cast(), next as u32) };
+}
+
+/// The object that this thread's run works on, and in which direction.
+#[inline(always)]
+fn at_hand() -> Option<*mut Plaintext> {
+    // SAFETY: the entry is this thread's own.
+    let key = *unsafe { RUNS.get(thread()) }?;
+    OBJECTS.get_ptr_mut(key)
+}
+
+/// Goes on with the frames of the chunk.
+#[uprobe]
+#[inline(always)]
+pub fn plain_walk(context: ProbeContext) -> u32 {
+    if let Some(object) = at_hand() {
+        // SAFETY: as in `run`.
+        let object = unsafe { &mut *object };
+        if object.direction == Direction::Ingress as u8 {
+            walk(context.as_ptr(), object, Direction::Ingress);
+        } else {
+            walk(context.as_ptr(), object, Direction::Egress);
+        }
+    }
+    0
+}
+
+/// The same with what is no frame.
+#[uprobe]
+#[inline(always)]
+pub fn plain_open(context: ProbeContext) -> u32 {
+    if let Some(object) = at_hand() {
+        // SAFETY: as in `run`.
+        let object = unsafe { &mut *object };
+        if object.direction == Direction::Ingress as u8 {
+            open(context.as_ptr(), object, Direction::Ingress);
+        } else {
+            open(context.as_ptr(), object, Direction::Egress);
+        }
+    }
+    0
+}
+
+/// Tells of the connection, and goes on with the program that found it untold.
+#[uprobe]
+#[inline(always)]
+pub fn plain_announce(context: ProbeContext) -> u32 {
+    if let Some(object) = at_hand() {
+        // SAFETY: as in `run`.
+        let object = unsafe { &mut *object };
+        if object.id == 0 {
+            object.id = tie::find(object);
+        }
+        let direction = Direction::from_raw(object.direction);
+        announce(object, direction);
+        let walk = object.resume == Plain::Walk as u8;
+        go_on(context.as_ptr(), if walk { Plain::Walk } else { Plain::Open });
+        give_up(object, direction);
+    }
+    0
+}
+
+#[inline(always)]
+fn walk(context: *mut c_void, object: &mut Plaintext, direction: Direction) {
+    let went = frames(object, direction);
+    carry_on(context, object, direction, went);
+}
+
+#[inline(always)]
+fn frames(object: &mut Plaintext, direction: Direction) -> Went {
+    let id = object.id;
+    for _ in 0..FRAMES {
+        if half(object, direction).walk.in_frames() {
+            if object.announced == announced::NO {
+                return Went::Unannounced;
+            }
+        } else {
+            return Went::Outside;
+        }
+        let mut shared = object.shared;
+        let plain = half(object, direction);
+        let source = source(plain);
+        plain.tell = step_frames(&mut plain.walk, &mut shared, direction, &source);
+        forget();
+        let what = plain.tell.what;
+        object.shared = shared;
+        match what {
+            What::Done => return Went::Done,
+            What::Nothing => {}
+            What::Protocol => {
+                object.announced = announced::NO;
+                return Went::Unannounced;
+            }
+            _ => tell(object, id, direction),
+        }
+        forget();
+        if half(object, direction).unreadable != 0 {
+            return Went::Outside;
+        }
+    }
+    Went::Frames
+}
+
+/// Tells what the step has found.
+#[inline(always)]
+fn tell(object: &mut Plaintext, id: u64, direction: Direction) {
+    let shared = object.shared;
+    let [ingress, egress] = &mut object.halves;
+    let (own, other) = match direction {
+        Direction::Ingress => (ingress, egress),
+        Direction::Egress => (egress, ingress),
+    };
+    let source = source(own);
+    let PlainHalf { walk, tell, .. } = own;
+    tell_step(id, direction, walk, tell, &shared, &source, |stream| {
+        let told = other.walk.data;
+        if told.stream != stream {
+            return DataCount::default();
+        }
+        other.walk.data.bytes = 0;
+        told
+    });
+}
+
+#[inline(always)]
+fn source(half: &mut PlainHalf) -> UserBytes {
+    UserBytes {
+        chunk: half.chunk,
+        unreadable: &raw mut half.unreadable,
+    }
+}
+
+#[inline(always)]
+fn open(context: *mut c_void, object: &mut Plaintext, direction: Direction) {
+    if half(object, direction).lost != 0 || half(object, direction).unreadable != 0 {
+        lose(object, direction);
+    }
+    let went = outside(object, direction);
+    carry_on(context, object, direction, went);
+}
+
+#[inline(always)]
+fn outside(object: &mut Plaintext, direction: Direction) -> Went {
+    for _ in 0..OUTSIDE {
+        let mut shared = object.shared;
+        let id = object.id;
+        let plain = half(object, direction);
+        if plain.walk.in_frames() {
+            return Went::Frames;
+        }
+        let source = source(plain);
+        plain.tell = step_outside(&mut plain.walk, &mut shared, direction, &source);
+        forget();
+        let what = plain.tell.what;
+        object.shared = shared;
+        match what {
+            What::Done => return Went::Done,
+            What::Protocol if shared.settled == 0 => {
+                object.announced = announced::NO;
+                return Went::Unannounced;
+            }
+            What::Gap => {
+                count(Loss::ImplausibleFrame);
+                let plain = half(object, direction);
+                tell_gap(id, direction, &mut plain.walk, plain.chunk.time, Loss::ImplausibleFrame);
+            }
+            What::Protocol => return Went::Done,
+            // HTTP/1 within TLS is not left for HTTP/2: that is agreed on by ALPN.
+            _ => {}
+        }
+        forget();
+        if half(object, direction).unreadable != 0 {
+            lose(object, direction);
+            return Went::Done;
+        }
+    }
+    Went::Outside
+}
+
+/// The chunk ends, or goes on in the program that is right for it.
+#[inline(always)]
+fn carry_on(context: *mut c_void, object: &mut Plaintext, direction: Direction, went: Went) {
+    if went as u32 != Went::Done as u32 {
+        let next = match went {
+            Went::Unannounced => {
+                object.resume = if half(object, direction).walk.in_frames() {
+                    Plain::Walk
+                } else {
+                    Plain::Open
+                } as u8;
+                Plain::Announce
+            }
+            Went::Frames => Plain::Walk,
+            _ => Plain::Open,
+        };
+        go_on(context, next);
+        return give_up(object, direction);
+    }
+    let _ = RUNS.remove(thread());
+}
+
+/// No run is left for the rest of the chunk.
+#[inline(always)]
+fn give_up(object: &mut Plaintext, direction: Direction) {
+    count(Loss::TooManyFrames);
+    half(object, direction).lost = 1;
+    let _ = RUNS.remove(thread());
+}
+
+/// Bytes of the direction were missed.
+#[inline(always)]
+fn lose(object: &mut Plaintext, direction: Direction) {
+    let (id, told) = (object.id, object.announced);
+    let plain = half(object, direction);
+    let loss = if plain.unreadable != 0 {
+        Loss::UnreadableSegment
+    } else {
+        Loss::NoMemory
+    };
+    count(loss);
+    let next = if plain.unreadable != 0 {
+        plain.position
+    } else {
+        plain.chunk.start
+    };
+    plain.lost = 0;
+    plain.unreadable = 0;
+    if told != announced::NO {
+        tell_gap(id, direction, &mut plain.walk, plain.chunk.time, loss);
+    }
+    plain.walk.lose(next);
+}
+
+/// Tells of the connection.
+#[inline(always)]
+fn announce(object: &mut Plaintext, direction: Direction) {
+    // SAFETY: none of these has preconditions.
+    let (time, cgroup) = unsafe { (bpf_ktime_get_ns(), bpf_get_current_cgroup_id()) };
+    let mut socket = Socket {
+        cgroup,
+        local: [0; 16],
+        remote: [0; 16],
+        local_port: 0,
+        remote_port: 0,
+        process: object.key.process,
+        command: [0; 16],
+        protocol: object.shared.protocol,
+        role: 0,
+        joined: object.shared.joined,
+        requests: object.shared.requests,
+        reserved: [0; 4],
+    };
+    // SAFETY: there is room for 16 bytes.
+    unsafe { bpf_get_current_comm((&raw mut socket.command).cast(), 16) };
+    let id = object.id;
+    let walk = &mut half(object, direction).walk;
+    let record = Record {
+        kind: Kind::Socket as u8,
+        payload: size_of::<Socket>() as u32,
+        ..bare(id, time, next(walk), direction)
+    };
+    object.announced = if send_socket(record, socket) {
+        announced::YES
+    } else {
+        count(Loss::RingFull);
+        announced::FAILED
+    };
+}
