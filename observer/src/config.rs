@@ -45,6 +45,7 @@ pub struct Config {
     pub ring_bytes: u32,
     pub max_connections: usize,
     pub gauge_interval: Duration,
+    pub tls: bool,
     /// `None`: find it.
     pub cgroup: Option<PathBuf>,
     pub kubernetes: Kubernetes,
@@ -71,6 +72,7 @@ impl Default for Config {
             ring_bytes: 4 << 20,
             max_connections: pipeline::DEFAULT_MAX_CONNECTIONS,
             gauge_interval: Duration::from_secs(5),
+            tls: false,
             cgroup: None,
             kubernetes: Kubernetes::Auto,
             kubelet: None,

@@ -75,6 +75,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     }
     let options = probe::Options {
         ring_bytes: config.ring_bytes,
+        tls: config.tls,
     };
     let begun = Instant::now();
     let (probe, ring) = Probe::attach(OBJECT, &root, options)?;

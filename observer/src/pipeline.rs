@@ -6,6 +6,7 @@
 mod connection;
 pub mod drive;
 pub mod loss;
+mod plaintext;
 mod waiting;
 
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::metrics::{Now, Recorder};
 use crate::session::CallEvent;
 
 use self::connection::{Connection, Desk};
+use self::plaintext::{Departing, socket_of};
 
 /// Who says whose a connection is.
 pub trait Naming {
@@ -113,6 +115,7 @@ pub struct Pipeline<N> {
     /// Connections that ended since the last sweep, and those before it. Another CPU may have been about to tell
     /// something when a socket was closed: that is no new connection.
     ended: [FxHashSet<u64>; 2],
+    departing: Departing,
 }
 
 impl<N: Naming> Pipeline<N> {
@@ -128,6 +131,7 @@ impl<N: Naming> Pipeline<N> {
             swept: 0,
             waiting: 0,
             ended: <[FxHashSet<u64>; 2]>::default(),
+            departing: Departing::default(),
         }
     }
 
@@ -167,8 +171,16 @@ impl<N: Naming> Pipeline<N> {
         if connection.is_over() {
             // No `Socket` record comes after this one.
             connection.announce(cookie, &mut desk);
+            self.depart(cookie, record.time);
             self.remember_end(cookie);
             self.remove(cookie);
+        }
+    }
+
+    /// A socket has ended: so will what was seen of it in plaintext, if anything was.
+    fn depart(&mut self, cookie: u64, time: u64) {
+        if self.connections.get(&cookie).is_some_and(Connection::is_decrypted) {
+            self.departing.add(cookie, time);
         }
     }
 
@@ -223,10 +235,13 @@ impl<N: Naming> Pipeline<N> {
     }
 
     fn on_socket(&mut self, cookie: u64, payload: &[u8]) {
-        let Some(socket) = event::decode_socket(payload) else {
+        let Some(mut socket) = event::decode_socket(payload) else {
             return;
         };
         let (connections, _, mut desk) = self.parts();
+        if let Some(encrypted) = socket_of(cookie).and_then(|cookie| connections.get_mut(&cookie)) {
+            plaintext::inherit(&mut socket, encrypted.decrypt(desk.recorder.registry().own()));
+        }
         if let Some(connection) = connections.get_mut(&cookie) {
             connection.on_socket(&socket, desk.recorder.registry().own());
             connection.announce(cookie, &mut desk);
@@ -278,12 +293,12 @@ impl<N: Naming> Pipeline<N> {
 
     /// Ends a connection whose end was told outside of the ring.
     pub fn end(&mut self, cookie: u64) {
-        self.tell_end(cookie);
+        self.depart(cookie, self.now.monotonic);
+        self.tell_end(cookie, self.now.monotonic);
         self.remove(cookie);
     }
 
-    fn tell_end(&mut self, cookie: u64) {
-        let time = self.now.monotonic;
+    fn tell_end(&mut self, cookie: u64, time: u64) {
         let (connections, events, mut desk) = self.parts();
         if let Some(connection) = connections.get_mut(&cookie) {
             connection.end(time, events);
@@ -295,7 +310,7 @@ impl<N: Naming> Pipeline<N> {
 
     /// Ends a connection that no record ended; whether it has a name or not, its room is needed.
     fn evict(&mut self, cookie: u64) {
-        self.tell_end(cookie);
+        self.tell_end(cookie, self.now.monotonic);
         self.leave(cookie);
     }
 
@@ -316,7 +331,17 @@ impl<N: Naming> Pipeline<N> {
         }
     }
 
+    /// What was seen in plaintext of sockets that ended a while ago.
+    fn end_departed(&mut self) {
+        for (id, time) in self.departing.turn() {
+            self.tell_end(id, time);
+            self.remember_end(id);
+            self.remove(id);
+        }
+    }
+
     fn sweep(&mut self) {
+        self.end_departed();
         let idle = u64::try_from(self.settings.call_idle.as_nanos()).unwrap_or(u64::MAX);
         let time = self.now.monotonic;
         let mut over = Vec::new();

@@ -6,14 +6,17 @@
 mod cgroup;
 pub mod claim;
 mod heap;
+mod kernel_types;
 #[cfg(feature = "kernel-log")]
 mod kernel_log;
 mod object;
 pub mod privilege;
 mod program;
 mod ring;
+pub mod uprobe;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aya::maps::{Array, HashMap, MapData, ProgramArray, Queue, RingBuf};
@@ -26,6 +29,7 @@ use privilege::{Capabilities, Capability};
 pub use cgroup::{CgroupError, Root};
 pub use object::OBJECT;
 pub use ring::Ring;
+pub use uprobe::Attacher;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
@@ -80,6 +84,8 @@ fn advice(missing: &[Capability]) -> String {
 pub struct Options {
     /// Size of the ring buffer: a power of two, and a multiple of the page size.
     pub ring_bytes: u32,
+    /// Whether processes may be probed for what they encrypt.
+    pub tls: bool,
 }
 
 /// How long segments are held for a connection that was not told of: three times as long as a first segment takes to be
@@ -88,8 +94,9 @@ const HELD_UNTOLD: Duration = Duration::from_secs(20);
 
 /// Loaded and attached programs. Dropping it detaches them.
 pub struct Probe {
-    /// Held for the programs and links in it; gone when detached.
-    ebpf: Option<Ebpf>,
+    /// Held for the programs and links in it; gone when detached. Whoever probes processes has a part in it.
+    ebpf: Option<Arc<Mutex<Ebpf>>>,
+    attacher: Option<Attacher>,
     #[cfg(feature = "kernel-log")]
     _log: Option<kernel_log::KernelLog>,
     /// An array of programs is emptied when the last descriptor of it is closed.
@@ -127,12 +134,26 @@ impl Probe {
         // Whether it was needed shows when maps are made.
         let _ = privilege::unlock_memory();
         let wake_up_at = u64::from(options.ring_bytes / 2);
-        let mut ebpf = EbpfLoader::new()
+        let tls = u32::from(options.tls);
+        let mut loader = EbpfLoader::new();
+        loader
             .map_max_entries("RECORDS", options.ring_bytes)
             .override_global("WAKE_UP_AT", &wake_up_at, true)
-            .load(object)?;
-        program::load(&mut ebpf)?;
+            .override_global("TLS", &tls, true);
+        if !options.tls {
+            for name in uprobe::MAPS {
+                loader.map_max_entries(name, 1);
+            }
+        }
+        let mut ebpf = loader.load(object)?;
+        program::load(&mut ebpf, options.tls)?;
         let tail_calls = program::tail_calls(&mut ebpf)?;
+        let attacher = if options.tls {
+            let walks = program::walks(&mut ebpf)?;
+            Some(Attacher::new(&mut ebpf, walks)?)
+        } else {
+            None
+        };
         #[cfg(feature = "kernel-log")]
         let log = kernel_log::KernelLog::start(&mut ebpf);
         let ring = Ring::new(map::<RingBuf<MapData>>(&mut ebpf, "RECORDS")?);
@@ -141,9 +162,12 @@ impl Probe {
         let gone = map(&mut ebpf, "GONE")?;
         program::attach(&mut ebpf, root)?;
         heap::trim();
+        let ebpf = Arc::new(Mutex::new(ebpf));
+        let attacher = attacher.map(|attacher| attacher.shared(Arc::downgrade(&ebpf)));
         Ok((
             Self {
                 ebpf: Some(ebpf),
+                attacher,
                 #[cfg(feature = "kernel-log")]
                 _log: log,
                 _tail_calls: tail_calls,
@@ -185,24 +209,35 @@ impl Probe {
         self.orphans = gone;
     }
 
+    /// What attaches probes to processes; nothing where TLS was not asked for, or the second time.
+    pub fn attacher(&mut self) -> Option<Attacher> {
+        self.attacher.take()
+    }
+
     /// How many instructions the kernel followed to accept each program; kernels before 5.16 do not say. Its limit is
     /// a million.
-    pub fn verified_instructions(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.ebpf
-            .iter()
-            .flat_map(Ebpf::programs)
-            .filter_map(|(name, program)| Some((name, program.info().ok()?.verified_instruction_count()?)))
+    pub fn verified_instructions(&self) -> Vec<(String, u32)> {
+        self.each_program(|info| info.verified_instruction_count())
     }
 
     /// How often each program ran and for how long, where the kernel counts it (`kernel.bpf_stats_enabled`).
-    pub fn programs(&self) -> impl Iterator<Item = (&str, u64, Duration)> {
-        self.ebpf
-            .iter()
-            .flat_map(Ebpf::programs)
-            .filter_map(|(name, program)| {
-                let info = program.info().ok()?;
-                Some((name, info.run_count(), info.run_time()))
-            })
+    pub fn programs(&self) -> Vec<(String, u64, Duration)> {
+        let measured = self.each_program(|info| Some((info.run_count(), info.run_time())));
+        measured
+            .into_iter()
+            .map(|(name, (runs, time))| (name, runs, time))
+            .collect()
+    }
+
+    /// Nothing while probes are attached: nobody waits for these numbers.
+    fn each_program<T>(&self, ask: impl Fn(aya::programs::ProgramInfo) -> Option<T>) -> Vec<(String, T)> {
+        let Some(Ok(ebpf)) = self.ebpf.as_ref().map(|ebpf| ebpf.try_lock()) else {
+            return Vec::new();
+        };
+        let each = ebpf
+            .programs()
+            .filter_map(|(name, program)| Some((name.to_owned(), ask(program.info().ok()?)?)));
+        each.collect()
     }
 
     /// Sockets whose end could not be told through the ring, since this was last asked.

@@ -45,7 +45,7 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let attached = begin.elapsed();
-    let verified: Vec<_> = probe.verified_instructions().collect();
+    let verified = probe.verified_instructions();
     let most = verified.iter().max_by_key(|(_, count)| *count);
     let sum: u32 = verified.iter().map(|(_, count)| count).sum();
     println!("loaded and attached in {attached:.0?}, {sum} instructions verified, most in {most:?}");
@@ -153,7 +153,8 @@ impl Bench {
     /// Runs and run times, by direction: of our program, and of the empty one.
     fn runs(&self) -> Result<[[(u64, Duration); 2]; 2]> {
         let ours = |wanted: &str| {
-            let mut all = self.probe.programs().filter(|(name, ..)| *name == wanted);
+            let all = self.probe.programs();
+            let mut all = all.into_iter().filter(|(name, ..)| name == wanted);
             all.next()
                 .map(|(_, runs, time)| (runs, time))
                 .context("a program is missing")

@@ -11,7 +11,7 @@ fn programs_are_far_from_the_verifiers_limit() {
     let Some(watch) = or_skip("programs_are_far_from_the_verifiers_limit", Watch::start()) else {
         return;
     };
-    let mut all: Vec<(&str, u32)> = watch.probe.verified_instructions().collect();
+    let mut all = watch.probe.verified_instructions();
     all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let sum: u32 = all.iter().map(|(_, count)| count).sum();
     println!("{sum} instructions followed in all: {all:?}");

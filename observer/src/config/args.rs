@@ -120,12 +120,18 @@ fn settings() -> impl Iterator<Item = Arg> {
         } else {
             format!(" [default: {}]", about.default)
         };
-        Arg::new(about.name)
+        let arg = Arg::new(about.name)
             .long(about.name)
             .value_name(about.value)
             .help(format!("{}{default}", about.help))
             .action(ArgAction::Set)
-            .allow_hyphen_values(false)
+            .allow_hyphen_values(false);
+        // What is off can be switched on by its name alone.
+        if about.default == "false" {
+            arg.num_args(0..=1).default_missing_value("true")
+        } else {
+            arg
+        }
     })
 }
 

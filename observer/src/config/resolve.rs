@@ -173,6 +173,7 @@ impl Sources<'_> {
             ring_bytes: self.required(&table::RING_BYTES, default.ring_bytes),
             max_connections: self.required(&table::MAX_CONNECTIONS, default.max_connections),
             gauge_interval: self.required(&table::GAUGE_INTERVAL, default.gauge_interval),
+            tls: self.required(&table::TLS, default.tls),
             cgroup: self.optional(&table::CGROUP),
             kubernetes: self.required(&table::KUBERNETES, default.kubernetes),
             kubelet: self.optional(&table::KUBELET),

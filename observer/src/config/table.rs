@@ -196,6 +196,18 @@ pub static GAUGE_INTERVAL: Setting<Duration> = Setting {
     parse: |text| setting::duration(text, 1000, 300_000),
 };
 
+pub static TLS: Setting<bool> = Setting {
+    about: About {
+        name: "tls",
+        value: "true|false",
+        default: "false",
+        help: "Whether calls inside of TLS are seen too, by probes in the TLS libraries of all processes",
+        reason: "Probes change the code of running processes, if only by an instruction, and cost some microseconds for \
+                 each read and write; they need CAP_SYS_PTRACE to find the libraries. Off, they cost nothing.",
+    },
+    parse: setting::boolean,
+};
+
 pub static CGROUP: Setting<PathBuf> = Setting {
     about: About {
         name: "cgroup-path",
@@ -316,6 +328,7 @@ pub static ALL: &[&About] = &[
     &RING_BYTES.about,
     &MAX_CONNECTIONS.about,
     &GAUGE_INTERVAL.about,
+    &TLS.about,
     &CGROUP.about,
     &KUBERNETES.about,
     &KUBELET.about,

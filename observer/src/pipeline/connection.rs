@@ -29,6 +29,8 @@ pub(super) struct Connection {
     cells: Cells,
     /// Under which word it is counted as open.
     counted: Option<Carries>,
+    /// What it carries is seen in plaintext, and counted there.
+    decrypted: bool,
     /// Whether its `Socket` record has come.
     announced: bool,
     asked: Asked,
@@ -84,6 +86,7 @@ impl Connection {
             renamed: None,
             cells: Cells::default(),
             counted: None,
+            decrypted: false,
             announced: true,
             asked: Asked::Never,
             version: 0,
@@ -137,6 +140,18 @@ impl Connection {
             Protocol::Http1 | Protocol::Tls | Protocol::Other | Protocol::Multipath => self.session = None,
         }
         self.count(own);
+    }
+
+    /// What it carries has been seen in plaintext, inside of its process: it is hidden no more. Gives what is known of
+    /// the socket.
+    pub(super) fn decrypt(&mut self, own: &Own) -> &Socket {
+        self.decrypted = true;
+        self.count(own);
+        &self.socket
+    }
+
+    pub(super) const fn is_decrypted(&self) -> bool {
+        self.decrypted
     }
 
     /// Whether the kernel may still walk it.
@@ -389,7 +404,7 @@ impl Connection {
     /// Keeps the number of open connections by what they carry.
     fn count(&mut self, own: &Own) {
         let grpc = self.session.as_ref().is_some_and(|session| session.is_grpc());
-        let word = carries(Protocol::from_raw(self.socket.protocol), grpc);
+        let word = carries(Protocol::from_raw(self.socket.protocol), grpc).filter(|_| !self.decrypted);
         if word == self.counted {
             return;
         }

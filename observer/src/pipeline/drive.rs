@@ -174,14 +174,15 @@ impl<N: Naming> Drive<N> {
 
     fn read_statistics(&self) {
         let mut measured = Vec::new();
-        for (name, runs, time) in self.probe.programs() {
+        let programs = self.probe.programs();
+        for (name, runs, time) in &programs {
             for (family, value) in [
-                (&catalogue::PROGRAM_RUNS, crate::gauge::cpu::to_f64(runs)),
+                (&catalogue::PROGRAM_RUNS, crate::gauge::cpu::to_f64(*runs)),
                 (&catalogue::PROGRAM_SECONDS, time.as_secs_f64()),
             ] {
                 measured.push(crate::metrics::collected::Measured {
                     family,
-                    own: vec![name],
+                    own: vec![name.as_str()],
                     namespace: "",
                     pod: "",
                     value,

@@ -7,10 +7,11 @@ use std::thread;
 use aya::Ebpf;
 use aya::maps::{MapData, ProgramArray};
 use aya::programs::{
-    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, Program, ProgramError, SockOps,
+    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, Program, ProgramError, ProgramFd, SockOps,
+    UProbe,
 };
 
-use super::{ProbeError, Root, map};
+use super::{ProbeError, Root, map, uprobe};
 
 /// Where the tail calls of a hook go; the order is that of `Next` in the programs.
 const INGRESS: [&str; 7] = [
@@ -44,14 +45,15 @@ const ESTABLISHED: &str = "established";
 /// once, but more threads than this gain little, and take CPUs from those that work there.
 const MAX_THREADS: usize = 4;
 
-/// Has the kernel verify all programs.
-pub fn load(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
+/// Has the kernel verify all programs; those that probe processes only where TLS was asked for.
+pub fn load(ebpf: &mut Ebpf, tls: bool) -> Result<(), ProbeError> {
     let mut present: HashMap<&str, &mut Program> = ebpf.programs_mut().collect();
     let names = INGRESS
         .iter()
         .chain(&EGRESS)
         .copied()
-        .chain([CREATED, RELEASED, ESTABLISHED]);
+        .chain([CREATED, RELEASED, ESTABLISHED])
+        .chain(uprobe::PROBES.into_iter().chain(uprobe::WALKS).filter(|_| tls));
     let mut waiting = Vec::new();
     for name in names {
         let program = present.remove(name).ok_or(ProbeError::Missing(name))?;
@@ -84,6 +86,7 @@ fn load_one(name: &'static str, program: &mut Program) -> Result<(), ProbeError>
         Program::CgroupSkb(skb) => skb.load(),
         Program::CgroupSock(sock) => sock.load(),
         Program::SockOps(ops) => ops.load(),
+        Program::UProbe(probe) => probe.load(),
         _ => return Err(ProbeError::Missing(name)),
     };
     loaded.map_err(refused(name))
@@ -94,16 +97,35 @@ pub fn tail_calls(ebpf: &mut Ebpf) -> Result<[ProgramArray<MapData>; 2], ProbeEr
     Ok([fill(ebpf, "INGRESS", &INGRESS)?, fill(ebpf, "EGRESS", &EGRESS)?])
 }
 
+/// The same over plaintext.
+pub fn walks(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>, ProbeError> {
+    fill_with(ebpf, "PLAINTEXT", &uprobe::WALKS, |ebpf, name| {
+        let walk: &mut UProbe = program(ebpf, name)?;
+        walk.fd().and_then(|fd| Ok(fd.try_clone()?)).map_err(refused(name))
+    })
+}
+
 fn fill(
     ebpf: &mut Ebpf,
     array: &'static str,
     names: &[&'static str],
 ) -> Result<ProgramArray<MapData>, ProbeError> {
+    fill_with(ebpf, array, names, |ebpf, name| {
+        let skb: &mut CgroupSkb = program(ebpf, name)?;
+        skb.fd().and_then(|fd| Ok(fd.try_clone()?)).map_err(refused(name))
+    })
+}
+
+fn fill_with(
+    ebpf: &mut Ebpf,
+    array: &'static str,
+    names: &[&'static str],
+    descriptor: impl Fn(&mut Ebpf, &'static str) -> Result<ProgramFd, ProbeError>,
+) -> Result<ProgramArray<MapData>, ProbeError> {
     let mut programs: ProgramArray<MapData> = map(ebpf, array)?;
     for (index, name) in (0..).zip(names) {
-        let skb: &mut CgroupSkb = program(ebpf, name)?;
-        let fd = skb.fd().map_err(refused(name))?;
-        programs.set(index, fd, 0).map_err(|source| ProbeError::Map {
+        let fd = descriptor(ebpf, name)?;
+        programs.set(index, &fd, 0).map_err(|source| ProbeError::Map {
             name: array,
             source: Box::new(source),
         })?;

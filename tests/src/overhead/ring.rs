@@ -39,6 +39,7 @@ pub fn count(pair: Pair<'_>, load: Load) -> Result<PerCall> {
     let sums = || {
         probe
             .programs()
+            .into_iter()
             .fold((0_u64, 0.0), |(runs, time), (_, more, took)| {
                 (runs + more, time + took.as_secs_f64() * 1e9)
             })

@@ -1,0 +1,278 @@
+//! Probes inside of processes: which program goes where in a TLS library. Attached to files, and so to every process that
+//! has them mapped, now and later.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError, Weak};
+
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, MapData, ProgramArray};
+use aya::programs::uprobe::{UProbeAttachLocation, UProbeLinkId, UProbeScope};
+use aya::programs::{ProgramError, UProbe};
+use observer_ebpf::plaintext::{
+    KernelPlaces, MAX_PLACES, ObjectKey, Plaintext, RandomPlace as KernelPlace, UNTIED,
+};
+
+use super::{ProbeError, kernel_types, map};
+use crate::tls::{Act, Point, RandomPlace, Target};
+
+/// The probes, and the programs that go on after them; the order of the latter is that of `Plain` in the programs.
+pub const PROBES: [&str; 14] = [
+    "ssl_created",
+    "ssl_cleared",
+    "ssl_freed",
+    "ssl_write",
+    "ssl_write_ex",
+    "ssl_write_end",
+    "ssl_read",
+    "ssl_read_ex",
+    "ssl_read_end",
+    "go_handshake",
+    "go_write",
+    "go_read",
+    "go_read_end",
+    "go_close",
+];
+pub const WALKS: [&str; 3] = ["plain_walk", "plain_open", "plain_announce"];
+
+/// Maps that have one entry where TLS is not asked for.
+pub const MAPS: [&str; 5] = ["OBJECTS", "TIES", "CALLS", "RUNS", "HELLOS"];
+
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    #[error("the observer is stopping")]
+    Stopping,
+    #[error("program {name}: {source}")]
+    Refused {
+        name: &'static str,
+        source: Box<ProgramError>,
+    },
+}
+
+/// Programs of one act: those at the end of a call first, so that none begins whose end is not seen.
+const fn programs(act: Act) -> &'static [&'static str] {
+    match act {
+        Act::Created => &["ssl_created"],
+        Act::Cleared => &["ssl_cleared"],
+        Act::Freed => &["ssl_freed"],
+        Act::Write => &["ssl_write_end", "ssl_write"],
+        Act::WriteEx => &["ssl_write_end", "ssl_write_ex"],
+        Act::Read => &["ssl_read_end", "ssl_read"],
+        Act::ReadEx => &["ssl_read_end", "ssl_read_ex"],
+        Act::GoHandshake => &["go_handshake"],
+        Act::GoWrite => &["go_write"],
+        Act::GoRead => &["go_read"],
+        Act::GoReadEnd => &["go_read_end"],
+        Act::GoClose => &["go_close"],
+    }
+}
+
+/// Objects are new only if everything about them was seen: what makes them comes last, ends before beginnings.
+const fn rank(act: Act) -> u8 {
+    match act {
+        Act::Freed | Act::GoClose | Act::GoReadEnd => 0,
+        Act::Write | Act::WriteEx | Act::Read | Act::ReadEx | Act::GoWrite | Act::GoRead => 1,
+        Act::Cleared | Act::Created | Act::GoHandshake => 2,
+    }
+}
+
+type ObjectKeyBytes = [u8; size_of::<ObjectKey>()];
+type ObjectBytes = [u8; size_of::<Plaintext>()];
+
+/// Attaches probes, beside whoever owns the programs; stops when those are gone.
+pub struct Attacher {
+    ebpf: Weak<Mutex<Ebpf>>,
+    /// An array of programs is emptied when the last descriptor of it is closed.
+    _tail_calls: ProgramArray<MapData>,
+    places: Array<MapData, [u8; size_of::<KernelPlace>()]>,
+    known: Vec<RandomPlace>,
+    objects: HashMap<MapData, ObjectKeyBytes, ObjectBytes>,
+}
+
+impl std::fmt::Debug for Attacher {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Attacher").finish_non_exhaustive()
+    }
+}
+
+impl Attacher {
+    /// Of programs that are loaded already.
+    pub(super) fn new(ebpf: &mut Ebpf, tail_calls: ProgramArray<MapData>) -> Result<Self, ProbeError> {
+        let mut kernel: Array<MapData, [u8; size_of::<KernelPlaces>()]> = map(ebpf, "KERNEL")?;
+        match kernel_types::places() {
+            Some(places) => set(&mut kernel, "KERNEL", 0, bytes_of_places(&places))?,
+            None => tracing::warn!(
+                "the kernel does not describe its types: sockets of Go's encrypted connections are not found"
+            ),
+        }
+        Ok(Self {
+            ebpf: Weak::new(),
+            _tail_calls: tail_calls,
+            places: map(ebpf, "PLACES")?,
+            known: Vec::new(),
+            objects: map(ebpf, "OBJECTS")?,
+        })
+    }
+
+    pub(super) fn shared(mut self, ebpf: Weak<Mutex<Ebpf>>) -> Self {
+        self.ebpf = ebpf;
+        self
+    }
+
+    /// Attaches everything of a target, or nothing.
+    pub fn attach(&mut self, target: &Target) -> Result<(), AttachError> {
+        if let Some(place) = target.random {
+            self.know(place);
+        }
+        let ebpf = self.ebpf.upgrade().ok_or(AttachError::Stopping)?;
+        let mut points = target.points.clone();
+        points.sort_by_key(|point| rank(point.act));
+        let mut attached = Vec::new();
+        for point in points {
+            for name in programs(point.act) {
+                // Released for each: registering a probe takes as long as there are processes to change.
+                let mut ebpf = ebpf.lock().unwrap_or_else(PoisonError::into_inner);
+                match attach_one(&mut ebpf, name, point, &target.path) {
+                    Ok(link) => attached.push((*name, link)),
+                    Err(source) => {
+                        detach(&mut ebpf, attached);
+                        return Err(AttachError::Refused {
+                            name,
+                            source: Box::new(source),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A place where objects of some library have their random number.
+    fn know(&mut self, place: RandomPlace) {
+        if self.known.contains(&place) {
+            return;
+        }
+        let Some(index) = u32::try_from(self.known.len()).ok().filter(|index| *index < MAX_PLACES) else {
+            tracing::warn!(?place, "too many kinds of TLS libraries: sockets of this one are not found");
+            return;
+        };
+        self.known.push(place);
+        let told = KernelPlace {
+            kind: if place.pointer.is_some() { 1 } else { 2 },
+            pointer: place.pointer.unwrap_or_default(),
+            offset: place.offset,
+            reserved: 0,
+        };
+        if let Err(error) = set(&mut self.places, "PLACES", index, bytes_of_place(&told)) {
+            tracing::warn!(%error, "the programs cannot be told of a TLS library");
+        }
+    }
+
+    /// Frees objects of processes that are gone; gives the names of those connections that only they could have ended.
+    pub fn forget(&mut self, is_alive: impl Fn(u32) -> bool) -> Vec<u64> {
+        let keys: Vec<ObjectKeyBytes> = self.objects.keys().filter_map(Result::ok).collect();
+        let mut ended = Vec::new();
+        for key in keys {
+            let (_, process) = key.split_at(size_of::<u64>());
+            let process = process.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+            if is_alive(process) {
+                continue;
+            }
+            if let Ok(object) = self.objects.get(&key, 0) {
+                let id = object
+                    .get(size_of::<ObjectKey>()..)
+                    .and_then(|rest| rest.first_chunk())
+                    .map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+                if id & UNTIED != 0 {
+                    ended.push(id);
+                }
+            }
+            // Gone already is as good.
+            let _ = self.objects.remove(&key);
+        }
+        ended
+    }
+}
+
+fn attach_one(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    point: Point,
+    path: &Path,
+) -> Result<UProbeLinkId, ProgramError> {
+    let program = ebpf
+        .program_mut(name)
+        .ok_or(ProgramError::NotLoaded)?;
+    let probe: &mut UProbe = program.try_into()?;
+    probe.attach(
+        UProbeAttachLocation::AbsoluteOffset(point.offset),
+        path,
+        UProbeScope::AllProcesses,
+    )
+}
+
+fn detach(ebpf: &mut Ebpf, links: Vec<(&'static str, UProbeLinkId)>) {
+    for (name, link) in links {
+        if let Some(program) = ebpf.program_mut(name)
+            && let Ok(probe) = <&mut UProbe>::try_from(program)
+        {
+            // One that is gone already is as good.
+            let _ = probe.detach(link);
+        }
+    }
+}
+
+fn set<T: aya::Pod>(
+    array: &mut Array<MapData, T>,
+    name: &'static str,
+    index: u32,
+    value: T,
+) -> Result<(), ProbeError> {
+    array.set(index, value, 0).map_err(|source| ProbeError::Map {
+        name,
+        source: Box::new(source),
+    })
+}
+
+fn bytes_of_place(place: &KernelPlace) -> [u8; size_of::<KernelPlace>()] {
+    let KernelPlace {
+        kind,
+        pointer,
+        offset,
+        reserved,
+    } = *place;
+    in_order([kind, pointer, offset, reserved])
+}
+
+fn bytes_of_places(places: &KernelPlaces) -> [u8; size_of::<KernelPlaces>()] {
+    let KernelPlaces {
+        known,
+        task_files,
+        files_table,
+        table_size,
+        table_files,
+        file_private,
+        socket_file,
+        socket_sock,
+        sock_cookie,
+    } = *places;
+    in_order([
+        known,
+        task_files,
+        files_table,
+        table_size,
+        table_files,
+        file_private,
+        socket_file,
+        socket_sock,
+        sock_cookie,
+    ])
+}
+
+fn in_order<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
+    const { assert!(WORDS * 4 == BYTES) };
+    let mut bytes = [0; BYTES];
+    for (place, byte) in bytes.iter_mut().zip(words.into_iter().flat_map(u32::to_ne_bytes)) {
+        *place = byte;
+    }
+    bytes
+}
