@@ -3,6 +3,7 @@
 //! a name (`attribution`), are counted (`metrics`) and served (`endpoint`). `replay` takes records out of captures.
 
 pub mod probe;
+pub mod tls;
 
 pub mod event;
 
