@@ -1,7 +1,6 @@
 //! Real libraries and programs of this machine, as far as they are there.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::*;
 use crate::skip::skipped;
