@@ -42,7 +42,8 @@ pub enum Act {
     WriteEx,
     Read,
     ReadEx,
-    /// Entry of `crypto/tls.(*Conn).clientHandshake` or `.serverHandshake`: once for each connection.
+    /// Entry of `crypto/tls.(*Conn).clientHandshake` or `.serverHandshake`: once for each connection. All entries in Go
+    /// are behind the check of the stack, which starts a function anew; registers and stack are as on entry there.
     GoHandshake,
     /// Entry of `crypto/tls.(*Conn).Write`.
     GoWrite,

@@ -30,23 +30,25 @@ pub fn judge<B: Bytes + ?Sized>(elf: &Elf<'_, B>) -> Result<Option<Found>, Reaso
     let Some(build) = elf.section(".go.buildinfo") else {
         return Ok(None);
     };
+    let version = build::version(elf, build);
+    if let Ok(version) = &version
+        && !build::has_registers(version)
+    {
+        return Err(Reason::OldGo(version.clone()));
+    }
     let wanted = NAMES.map(|(name, _)| name);
     let mut functions = elf.functions(PREFIX, &wanted)?;
-    let version = build::version(elf, build);
     if functions.is_empty() {
         functions = table::functions(elf, PREFIX, &wanted)?;
     }
     if functions.is_empty() {
         return Ok(None);
     }
-    let version = version?;
-    if !build::has_registers(&version) {
-        return Err(Reason::OldGo(version));
-    }
+    let version = Some(version?);
     let points = points(elf, &functions)?;
     Ok(Some(Found {
         library: Library::Go,
-        version: Some(version),
+        version,
         points,
         random: None,
     }))
@@ -65,13 +67,14 @@ fn points<B: Bytes + ?Sized>(
         let offset = elf.code_offset(symbol.address);
         let offset = offset.ok_or(Reason::Damaged("a function outside of the code"))?;
         let body = elf.bytes().piece(offset, symbol.size, MAX_FUNCTION)?;
-        if !code::begins_as_go(&body) {
-            return Err(Reason::NotGo(name));
-        }
+        let behind = code::behind_stack_check(&body).ok_or(Reason::NotGo(name))?;
         let returns =
             code::returns(&body).filter(|returns| !returns.is_empty() && returns.len() <= MAX_RETURNS);
         let returns = returns.ok_or(Reason::Undecodable(name))?;
-        points.push(Point { act, offset });
+        points.push(Point {
+            act,
+            offset: offset + behind,
+        });
         if act == Act::GoRead {
             points.extend(returns.iter().map(|inside| Point {
                 act: Act::GoReadEnd,

@@ -142,19 +142,28 @@ impl Layout {
     }
 }
 
-/// The start of the code: said in the header, which in a position-independent program is filled in when it is loaded, and
-/// from 1.26 on is empty. Then it is the start of the section, unless a C linker put other code there: the check of how the
-/// functions begin finds that.
+/// The start of Go's code, in front of which a C linker may have put other code. Said in the header, until 1.26 emptied that
+/// field; from then on in the description of the module. Whatever comes out: the functions are checked to begin like ones.
 fn text_start<B: Bytes + ?Sized>(elf: &Elf<'_, B>, section: &Section, said: u64) -> Result<u64, Reason> {
+    /// Number of the field in `moduledata`: behind one pointer, six slices and three numbers.
+    const TEXT: u64 = 22;
     if said != 0 {
         return Ok(said);
     }
     if let Some(address) = relocated(elf, section.address.wrapping_add(24))? {
         return Ok(address);
     }
-    elf.section(".text")
-        .map(|text| text.address)
-        .ok_or(Reason::NoGoTable("where the code begins is not said"))
+    let Some(module) = elf.section(".go.module") else {
+        let text = elf.section(".text").map(|text| text.address);
+        return text.ok_or(Reason::NoGoTable("where the code begins is not said"));
+    };
+    let address = module.address.wrapping_add(8 * TEXT);
+    if let Some(address) = relocated(elf, address)? {
+        return Ok(address);
+    }
+    let field = elf.bytes().piece(module.offset.saturating_add(8 * TEXT), 8, 8)?;
+    let field = field.first_chunk::<8>().map(|field| u64::from_le_bytes(*field));
+    field.filter(|address| *address != 0).ok_or(DAMAGED)
 }
 
 /// What the loader writes to an address.
