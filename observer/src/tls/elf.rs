@@ -336,3 +336,6 @@ fn one<T: Pod>(words: &[u64]) -> Result<T, Reason> {
         .copied()
         .ok_or(Reason::Damaged("a header"))
 }
+
+#[cfg(test)]
+mod tests;
