@@ -1,0 +1,191 @@
+//! Files made by hand, whole, wrong and damaged; real ones are in `tls::tests`.
+
+use super::*;
+use crate::tls::judge::judge;
+use crate::tls::{Act, Library, Point};
+use proptest::prelude::*;
+use std::path::Path;
+
+/// Where the segment is loaded, and where in the file it begins.
+const ADDRESS: u64 = 0x40_0000;
+const CODE: u64 = 0x1000;
+
+/// A file with one segment of code and one table of exported functions: names, numbers of a section (0: elsewhere), addresses.
+fn file(functions: &[(&str, u16, u64)]) -> Vec<u8> {
+    let mut names = vec![0];
+    let mut symbols = vec![0; 24];
+    for (name, section, address) in functions {
+        symbols.extend(u32::try_from(names.len()).unwrap().to_le_bytes());
+        symbols.extend([elf::STT_FUNC | elf::STB_GLOBAL << 4, 0]);
+        symbols.extend(section.to_le_bytes());
+        symbols.extend(address.to_le_bytes());
+        symbols.extend(16_u64.to_le_bytes());
+        names.extend(name.bytes());
+        names.push(0);
+    }
+    let mut file = vec![0; 64 + 56];
+    file.resize(usize::try_from(CODE).unwrap(), 0);
+    file.resize(0x2000, 0xc3);
+    let mut add = |content: &[u8]| {
+        let at = file.len() as u64;
+        file.extend(content);
+        file.resize(file.len().next_multiple_of(8), 0);
+        (at, content.len() as u64)
+    };
+    let titles = b"\0.dynsym\0.dynstr\0.shstrtab\0";
+    let parts = [
+        (1, elf::SHT_DYNSYM, add(&symbols), 2),
+        (9, elf::SHT_STRTAB, add(&names), 0),
+        (17, elf::SHT_STRTAB, add(titles), 0),
+    ];
+    let headers = file.len() as u64;
+    file.extend([0; 64]);
+    for (title, kind, (offset, length), link) in parts {
+        let words = [title, kind, 0, 0, 0, 0].map(u32::to_le_bytes);
+        file.extend(words.as_flattened());
+        file.extend([offset, length].map(u64::to_le_bytes).as_flattened());
+        file.extend([link, 0].map(u32::to_le_bytes).as_flattened());
+        file.extend([0; 16]);
+    }
+    head(&mut file, headers);
+    file
+}
+
+fn head(file: &mut [u8], sections: u64) {
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(16, &elf::ET_DYN.to_le_bytes());
+    put(18, &MACHINE.to_le_bytes());
+    put(32, &64_u64.to_le_bytes());
+    put(40, &sections.to_le_bytes());
+    put(54, [56_u16, 1, 64, 4, 3].map(u16::to_le_bytes).as_flattened());
+    put(64, [elf::PT_LOAD, elf::PF_X].map(u32::to_le_bytes).as_flattened());
+    put(
+        72,
+        [CODE, ADDRESS, ADDRESS, 0x1000]
+            .map(u64::to_le_bytes)
+            .as_flattened(),
+    );
+}
+
+const WHOLE: [(&str, u16, u64); 5] = [
+    ("SSL_new", 1, ADDRESS),
+    ("SSL_free", 1, ADDRESS + 0x10),
+    ("SSL_read", 1, ADDRESS + 0x20),
+    ("SSL_write", 1, ADDRESS + 0x30),
+    ("SSL_write_ex", 1, ADDRESS + 0x40),
+];
+
+fn with(more: &[(&'static str, u16, u64)]) -> Vec<u8> {
+    file(&[&WHOLE, more].concat())
+}
+
+#[track_caller]
+fn check(file: &[u8], expected: Result<Option<Library>, Reason>) {
+    let verdicts = judge(file, Path::new("libssl.so.3"));
+    let found = match verdicts.as_slice() {
+        [] => Ok(None),
+        [Ok(found)] => Ok(Some(found.library)),
+        [Err(reason)] => Err(reason.clone()),
+        more => panic!("{more:?}"),
+    };
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn offsets_in_the_file() {
+    let found = judge(with(&[]).as_slice(), Path::new("/usr/lib/libssl.so.3"))
+        .remove(0)
+        .unwrap();
+    let point = |act, inside| Point {
+        act,
+        offset: CODE + inside,
+    };
+    let expected = [
+        point(Act::Created, 0),
+        point(Act::Freed, 0x10),
+        point(Act::Read, 0x20),
+        point(Act::Write, 0x30),
+        point(Act::WriteEx, 0x40),
+    ];
+    assert_eq!(found.points, expected);
+    assert_eq!(found.version.as_deref(), Some("3"));
+    assert_eq!(found.random, None);
+}
+
+#[test]
+fn whose_it_is() {
+    check(&with(&[]), Ok(Some(Library::OpenSsl)));
+    let boring = ("SSL_set_custom_verify", 1, ADDRESS + 0x50);
+    check(&with(&[boring]), Ok(Some(Library::BoringSsl)));
+}
+
+#[test]
+fn what_uses_it_is_not_it() {
+    let elsewhere = WHOLE.map(|(name, _, _)| (name, 0, 0));
+    check(&file(&elsewhere), Ok(None));
+    check(
+        &file(&[("XSSL_read", 1, ADDRESS), ("SSL_reader", 1, ADDRESS)]),
+        Ok(None),
+    );
+    check(&file(&[]), Ok(None));
+    check(b"#!/bin/sh\n", Ok(None));
+}
+
+#[test]
+fn never_guessed() {
+    check(&file(&WHOLE[1..]), Err(Reason::Incomplete("SSL_new")));
+    check(
+        &with(&[("SSL_read", 1, ADDRESS + 0x80)]),
+        Err(Reason::Ambiguous("SSL_read")),
+    );
+    check(
+        &with(&[("SSL_clear", 1, ADDRESS + 0x1000)]),
+        Err(Reason::Damaged("a function outside of the code")),
+    );
+    check(
+        &with(&[("SSL_clear", 1, 1)]),
+        Err(Reason::Damaged("a function outside of the code")),
+    );
+}
+
+#[test]
+fn other_machines() {
+    let mut other = with(&[]);
+    other[4] = elf::ELFCLASS32;
+    check(&other, Err(Reason::Foreign("not 64 bits, little-endian")));
+    let mut other = with(&[]);
+    other[18] = 8;
+    check(&other, Err(Reason::Foreign("another processor")));
+}
+
+#[test]
+fn cut_anywhere() {
+    let whole = with(&[]);
+    for end in (0..whole.len()).step_by(3) {
+        let _ = judge(&whole[..end], Path::new(""));
+    }
+}
+
+proptest! {
+    /// Bytes where it matters, in a file that is otherwise whole.
+    #[test]
+    fn changed_anywhere(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let mut file = with(&[("SSL_get_client_random", 1, ADDRESS + 0x60)]);
+        let places: Vec<usize> = (0..120).chain(0x2000..file.len()).collect();
+        for (index, byte) in changes {
+            file[*index.get(&places)] = byte;
+        }
+        let _ = judge(file.as_slice(), Path::new("libssl.so.3"));
+    }
+
+    #[test]
+    fn any_bytes(mut bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let magic = b"\x7fELF\x02\x01";
+        if bytes.len() > 64 {
+            bytes[..magic.len()].copy_from_slice(magic);
+            bytes[18..20].copy_from_slice(&MACHINE.to_le_bytes());
+        }
+        let _ = judge(bytes.as_slice(), Path::new(""));
+    }
+}

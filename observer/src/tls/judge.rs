@@ -1,0 +1,44 @@
+//! What one file holds: every kind of TLS that is known, and what hints say of others.
+
+use std::path::Path;
+
+use super::bytes::{Bytes, search};
+use super::elf::Elf;
+use super::{Found, Reason, go, openssl};
+
+/// Of the read-only data that hints are looked for in.
+const MAX_DATA: u64 = 64 << 20;
+
+/// All that is worth saying; empty: no TLS in there. `name` is the file as its process names it.
+pub fn judge(bytes: &(impl Bytes + ?Sized), name: &Path) -> Vec<Result<Found, Reason>> {
+    let elf = match Elf::read(bytes) {
+        Ok(Some(elf)) => elf,
+        // Made at run time, or data.
+        Ok(None) => return Vec::new(),
+        Err(reason) => return vec![Err(reason)],
+    };
+    let found = [go::judge(&elf), openssl::judge(&elf, name)];
+    let mut found: Vec<_> = found.into_iter().filter_map(Result::transpose).collect();
+    if found.is_empty() {
+        found.extend(hint(&elf).map(Err));
+    }
+    found
+}
+
+/// Libraries that are known by what they say when they fail: the path of a source file.
+fn hint<B: Bytes + ?Sized>(elf: &Elf<'_, B>) -> Option<Reason> {
+    const HINTS: [(&str, Reason); 2] = [
+        ("/rustls-0.", Reason::Rustls),
+        ("boringssl/ssl/ssl_lib.cc", Reason::StrippedBoringSsl),
+    ];
+    let data = elf.section(".rodata")?;
+    let length = data.length.min(MAX_DATA);
+    HINTS.into_iter().find_map(|(text, reason)| {
+        let mut found = false;
+        let searched = search(elf.bytes(), data.offset, length, text.as_bytes(), |_, _| {
+            found = true;
+            false
+        });
+        (found && searched.is_ok()).then_some(reason)
+    })
+}
