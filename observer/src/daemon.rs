@@ -28,6 +28,7 @@ use crate::pipeline::{self, Pipeline};
 use crate::probe::claim::Claim;
 use crate::probe::{self, OBJECT, Probe, Root};
 use crate::service_manager::ServiceManager;
+use crate::tls::watch::Watch;
 
 /// From the signal to the end of the process, of which 5 s are promised. Everything that waits has its share of this:
 /// first for a last scrape, then for those who have not read their answer.
@@ -78,11 +79,17 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         tls: config.tls,
     };
     let begun = Instant::now();
-    let (probe, ring) = Probe::attach(OBJECT, &root, options)?;
+    let (mut probe, ring) = Probe::attach(OBJECT, &root, options)?;
     tracing::info!(milliseconds = begun.elapsed().as_millis(), cgroup = ?root.path, "programs attached");
     if is_told(&stop) {
         return Ok(ExitCode::SUCCESS);
     }
+    let (encrypted, ended) = match probe.attacher() {
+        Some(attacher) => Watch::start(attacher, Arc::clone(&registry))
+            .map(|(watch, ended)| (Some(watch), Some(ended)))
+            .context("cannot start the thread that looks for TLS libraries")?,
+        None => (None, None),
+    };
 
     let who = config.attribution_settings();
     let catalog = Arc::<RwLock<Catalog>>::default();
@@ -105,14 +112,14 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
 
     let pipeline = Pipeline::new(recorder, naming, pipeline_settings(config));
     let watched = Arc::clone(&health);
-    let drive = Drive::new(probe, ring, pipeline, health, stop.try_clone()?)?;
+    let drive = Drive::new(probe, ring, pipeline, health, stop.try_clone()?)?.with_ended(ended);
     tracing::info!(address = %endpoint.address(), "serving");
     tell(manager.ready());
     manager
         .keep_alive(move || watched.is_live())
         .context("cannot start the watchdog thread")?;
     let stopped = drive.run()?;
-    drop(claim);
+    drop((claim, encrypted));
     tell(manager.stopping());
     tracing::info!("programs detached; everything captured is counted");
     let until = stopped.told + MAX_STOPPING;

@@ -23,6 +23,7 @@ mod openssl;
 mod random;
 mod reason;
 mod scout;
+pub mod watch;
 
 pub use reason::Reason;
 pub use scout::{Judged, Scout, Verdict};

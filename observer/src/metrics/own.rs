@@ -140,6 +140,17 @@ words! {
 }
 
 words! {
+    /// What became of files in which processes encrypt.
+    TlsFile {
+        Probed = "probed",
+        /// For a reason that `observer check --targets` gives.
+        Skipped = "skipped",
+        /// The kernel refused.
+        Failed = "failed",
+    }
+}
+
+words! {
     Reload {
         Ok = "ok",
         Failed = "failed",
@@ -180,6 +191,7 @@ pub struct Own {
     pub log_suppressed: Tally,
     pub endpoint_refused: Tallies<EndpointRefused>,
     pub reloads: Tallies<Reload>,
+    pub tls_files: Tallies<TlsFile>,
     lost_in_kernel: Tallies<Loss>,
     lost_in_daemon: Tallies<DaemonLoss>,
 }
@@ -214,6 +226,7 @@ impl Own {
             log_suppressed,
             endpoint_refused,
             reloads,
+            tls_files,
             lost_in_kernel,
             lost_in_daemon,
         } = self;
@@ -246,5 +259,6 @@ impl Own {
         each(&families::SERIES_REFUSED, &mut refused.iter());
         each(&families::ENDPOINT_REFUSED, &mut endpoint_refused.iter());
         each(&families::WEB_CONFIG_RELOADS, &mut reloads.iter());
+        each(&families::TLS_FILES, &mut tls_files.iter());
     }
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use observer_ebpf::loss::Loss;
@@ -44,6 +45,8 @@ pub struct Drive<N> {
     statistics: Option<Instant>,
     /// Sockets whose end could not be told through the ring, which was full: what was in it then comes first.
     ended: Vec<u64>,
+    /// Connections that only their process could have ended, which is gone.
+    orphaned: Option<Receiver<u64>>,
 }
 
 impl<N: Naming> Drive<N> {
@@ -70,7 +73,14 @@ impl<N: Naming> Drive<N> {
             _stop: stop,
             statistics: None,
             ended: Vec::new(),
+            orphaned: None,
         })
+    }
+
+    /// Who tells of connections that ended with their process.
+    pub fn with_ended(mut self, orphaned: Option<Receiver<u64>>) -> Self {
+        self.orphaned = orphaned;
+        self
     }
 
     /// Until told to stop; then the programs are detached and what they have written is counted.
@@ -127,7 +137,8 @@ impl<N: Naming> Drive<N> {
                 .add(drained as u64);
             total += drained;
             if drained < BATCH {
-                for cookie in self.ended.drain(..) {
+                let orphaned = self.orphaned.iter().flat_map(Receiver::try_iter);
+                for cookie in self.ended.drain(..).chain(orphaned) {
                     self.pipeline.end(cookie);
                 }
             }

@@ -75,6 +75,10 @@ const fn rank(act: Act) -> u8 {
     }
 }
 
+/// The probes of one target.
+#[derive(Debug)]
+pub struct Attached(Vec<(&'static str, UProbeLinkId)>);
+
 type ObjectKeyBytes = [u8; size_of::<ObjectKey>()];
 type ObjectBytes = [u8; size_of::<Plaintext>()];
 
@@ -119,22 +123,23 @@ impl Attacher {
     }
 
     /// Attaches everything of a target, or nothing.
-    pub fn attach(&mut self, target: &Target) -> Result<(), AttachError> {
+    pub fn attach(&mut self, target: &Target) -> Result<Attached, AttachError> {
         if let Some(place) = target.random {
             self.know(place);
         }
         let ebpf = self.ebpf.upgrade().ok_or(AttachError::Stopping)?;
         let mut points = target.points.clone();
         points.sort_by_key(|point| rank(point.act));
+        let path = target.attach_path();
         let mut attached = Vec::new();
         for point in points {
             for name in programs(point.act) {
                 // Released for each: registering a probe takes as long as there are processes to change.
                 let mut ebpf = ebpf.lock().unwrap_or_else(PoisonError::into_inner);
-                match attach_one(&mut ebpf, name, point, &target.path) {
+                match attach_one(&mut ebpf, name, point, &path) {
                     Ok(link) => attached.push((*name, link)),
                     Err(source) => {
-                        detach(&mut ebpf, attached);
+                        detach(&mut ebpf, Attached(attached));
                         return Err(AttachError::Refused {
                             name,
                             source: Box::new(source),
@@ -143,7 +148,14 @@ impl Attacher {
                 }
             }
         }
-        Ok(())
+        Ok(Attached(attached))
+    }
+
+    /// Takes the probes of a target away.
+    pub fn detach(&mut self, attached: Attached) {
+        if let Some(ebpf) = self.ebpf.upgrade() {
+            detach(&mut ebpf.lock().unwrap_or_else(PoisonError::into_inner), attached);
+        }
     }
 
     /// A place where objects of some library have their random number.
@@ -210,8 +222,8 @@ fn attach_one(
     )
 }
 
-fn detach(ebpf: &mut Ebpf, links: Vec<(&'static str, UProbeLinkId)>) {
-    for (name, link) in links {
+fn detach(ebpf: &mut Ebpf, attached: Attached) {
+    for (name, link) in attached.0 {
         if let Some(program) = ebpf.program_mut(name)
             && let Ok(probe) = <&mut UProbe>::try_from(program)
         {
