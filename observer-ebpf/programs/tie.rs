@@ -32,13 +32,13 @@ pub fn find(object: &Plaintext) -> u64 {
             let _ = TIES.insert(cookie, object.key, 0);
             cookie | PLAINTEXT
         }
-        _ => untied(),
+        _ => object.own_id,
     }
 }
 
 /// A name that no other object has: the time and the processor at which it was made.
 #[inline(always)]
-fn untied() -> u64 {
+pub fn own_id() -> u64 {
     // SAFETY: none of these has preconditions.
     let (time, processor) = unsafe { (bpf_ktime_get_ns(), bpf_get_smp_processor_id()) };
     (time << 10 | u64::from(processor & 1023)) & (UNTIED - 1) | UNTIED | PLAINTEXT

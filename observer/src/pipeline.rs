@@ -210,6 +210,8 @@ impl<N: Naming> Pipeline<N> {
         for (cookie, attributed) in self.naming.answers(instant) {
             self.named(cookie, attributed);
         }
+        // Nobody reads any more.
+        self.end_departed();
         self.sweep();
     }
 
