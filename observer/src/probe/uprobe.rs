@@ -102,11 +102,12 @@ impl Attacher {
     /// Of programs that are loaded already.
     pub(super) fn new(ebpf: &mut Ebpf, tail_calls: ProgramArray<MapData>) -> Result<Self, ProbeError> {
         let mut kernel: Array<MapData, [u8; size_of::<KernelPlaces>()]> = map(ebpf, "KERNEL")?;
-        match kernel_types::places() {
-            Some(places) => set(&mut kernel, "KERNEL", 0, bytes_of_places(&places))?,
-            None => tracing::warn!(
+        if let Some(places) = kernel_types::places() {
+            set(&mut kernel, "KERNEL", 0, bytes_of_places(&places))?;
+        } else {
+            tracing::warn!(
                 "the kernel does not describe its types: sockets of Go's encrypted connections are not found"
-            ),
+            );
         }
         Ok(Self {
             ebpf: Weak::new(),
