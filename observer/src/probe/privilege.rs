@@ -8,9 +8,11 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     NetAdmin,
+    SysPtrace,
     SysAdmin,
     Perfmon,
     Bpf,
+    CheckpointRestore,
 }
 
 impl Capability {
@@ -21,9 +23,11 @@ impl Capability {
     const fn bit(self) -> u32 {
         match self {
             Self::NetAdmin => 12,
+            Self::SysPtrace => 19,
             Self::SysAdmin => 21,
             Self::Perfmon => 38,
             Self::Bpf => 39,
+            Self::CheckpointRestore => 40,
         }
     }
 
@@ -31,9 +35,11 @@ impl Capability {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
             Self::Perfmon => "CAP_PERFMON",
             Self::Bpf => "CAP_BPF",
+            Self::CheckpointRestore => "CAP_CHECKPOINT_RESTORE",
         }
     }
 
@@ -42,9 +48,11 @@ impl Capability {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::NetAdmin => "attaching programs that see packets",
+            Self::SysPtrace => "seeing which TLS libraries other processes have mapped",
             Self::SysAdmin => "nothing here",
             Self::Perfmon => "programs that read what segments hold while they wait",
             Self::Bpf => "loading programs and making maps",
+            Self::CheckpointRestore => "reaching libraries that are mapped and deleted on disk",
         }
     }
 }

@@ -193,6 +193,17 @@ impl Judged {
         }
     }
 
+    #[cfg(test)]
+    pub fn of(shown: &str, processes: u32, verdicts: Vec<Verdict>) -> Self {
+        let file = FileId { device: 1, inode: 1 };
+        Self {
+            shown: shown.into(),
+            processes,
+            verdicts,
+            ..Self::unknown(file)
+        }
+    }
+
     #[must_use]
     pub fn is_target(&self) -> bool {
         self.verdicts.iter().any(Result::is_ok)

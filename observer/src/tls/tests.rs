@@ -1,18 +1,7 @@
 //! Real libraries and programs of this machine, as far as they are there.
 
-use std::path::{Path, PathBuf};
-
 use super::*;
 use crate::skip::skipped;
-
-fn judged(path: &Path) -> Vec<Verdict> {
-    let file = File::open(path).unwrap();
-    let opened = bytes::Opened {
-        length: file.metadata().unwrap().len(),
-        file: &file,
-    };
-    judge::judge(&opened, path)
-}
 
 /// Says what an environment variable names, for looking at files that a machine has: `cargo test tls::tests::named -- --nocapture`.
 #[test]
@@ -22,7 +11,7 @@ fn named() {
     };
     for path in std::env::split_paths(&names) {
         let started = std::time::Instant::now();
-        let verdicts = judged(&path);
+        let verdicts = examine(&path).unwrap();
         println!("{} {:?}: {verdicts:#?}", path.display(), started.elapsed());
     }
 }
