@@ -45,7 +45,11 @@ pub fn reach(process: &Path, mapping: &Mapping) -> Result<Reached, Reason> {
             return Ok(reached);
         }
     }
-    Err(reason)
+    Err(if process.join("maps").exists() {
+        reason
+    } else {
+        Reason::Ended
+    })
 }
 
 /// A name only: opening a device or a pipe does something, and may wait for ever. Links, which a container may have put

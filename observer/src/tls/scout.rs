@@ -173,6 +173,8 @@ impl Scout {
                 Ok(reached) => judged.renew(reached, &mapping, targets),
                 // What was judged before keeps its verdict: its file may be gone from the disk and be mapped still.
                 Err(_) if judged.state.is_some() => {}
+                // The next process that has it mapped is asked.
+                Err(Reason::Ended) => {}
                 Err(reason) => judged.say(vec![Err(reason)], &mapping.path),
             },
         }
@@ -277,3 +279,6 @@ impl Judged {
         self.verdicts = verdicts;
     }
 }
+
+#[cfg(test)]
+mod tests;
