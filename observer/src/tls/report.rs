@@ -57,9 +57,8 @@ impl Report {
         let Some(has) = self.capabilities else {
             return Vec::new();
         };
-        let lacks = |wanted: &Capability| {
-            !has.has(*wanted) && !(*wanted == Capability::CheckpointRestore && has.has(Capability::SysAdmin))
-        };
+        let stands_in = |wanted| wanted == Capability::CheckpointRestore && has.has(Capability::SysAdmin);
+        let lacks = |wanted: &Capability| !(has.has(*wanted) || stands_in(*wanted));
         WANTED.into_iter().filter(lacks).collect()
     }
 

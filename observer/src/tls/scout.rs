@@ -145,7 +145,7 @@ impl Scout {
         match mappings {
             Ok(mappings) => {
                 for mapping in mappings {
-                    self.consider(&folder, mapping, targets);
+                    self.consider(&folder, &mapping, targets);
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => self.hidden += 1,
@@ -154,7 +154,7 @@ impl Scout {
         }
     }
 
-    fn consider(&mut self, folder: &Path, mapping: Mapping, targets: &mut Vec<Target>) {
+    fn consider(&mut self, folder: &Path, mapping: &Mapping, targets: &mut Vec<Target>) {
         let file = mapping.file;
         let full = self.known.len() >= MAX_KNOWN;
         if full && !self.known.contains_key(&file) {
@@ -167,10 +167,10 @@ impl Scout {
             return;
         }
         match Name::judge(&mapping.path) {
-            Name::Without => judged.settle(Vec::new(), &mapping),
-            Name::Skipped(reason) => judged.settle(vec![Err(reason)], &mapping),
-            Name::Open => match access::reach(folder, &mapping) {
-                Ok(reached) => judged.renew(reached, &mapping, targets),
+            Name::Without => judged.settle(Vec::new(), mapping),
+            Name::Skipped(reason) => judged.settle(vec![Err(reason)], mapping),
+            Name::Open => match access::reach(folder, mapping) {
+                Ok(reached) => judged.renew(reached, mapping, targets),
                 // What was judged before keeps its verdict: its file may be gone from the disk and be mapped still.
                 Err(_) if judged.state.is_some() => {}
                 // The next process that has it mapped is asked.
