@@ -16,6 +16,7 @@ mod code;
 mod elf;
 mod go;
 mod judge;
+mod layer;
 pub mod mapped;
 mod maps;
 mod name;
