@@ -12,6 +12,7 @@ pub enum Capability {
     SysAdmin,
     Perfmon,
     Bpf,
+    CheckpointRestore,
 }
 
 impl Capability {
@@ -29,6 +30,7 @@ impl Capability {
             Self::SysAdmin => 21,
             Self::Perfmon => 38,
             Self::Bpf => 39,
+            Self::CheckpointRestore => 40,
         }
     }
 
@@ -40,6 +42,7 @@ impl Capability {
             Self::SysAdmin => "CAP_SYS_ADMIN",
             Self::Perfmon => "CAP_PERFMON",
             Self::Bpf => "CAP_BPF",
+            Self::CheckpointRestore => "CAP_CHECKPOINT_RESTORE",
         }
     }
 
@@ -48,10 +51,11 @@ impl Capability {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::NetAdmin => "attaching programs that see packets",
-            Self::SysPtrace => "finding the TLS libraries of other processes (--tls)",
+Self::SysPtrace => "seeing which TLS libraries other processes have mapped (--tls)",
             Self::SysAdmin => "probes inside of processes (--tls)",
             Self::Perfmon => "programs that read what segments hold while they wait",
             Self::Bpf => "loading programs and making maps",
+            Self::CheckpointRestore => "reaching libraries that are mapped and deleted on disk",
         }
     }
 }
