@@ -30,7 +30,11 @@ const FILES: [(&str, &str); 4] = [
         "systemd/owners.conf",
         "usr/share/doc/marty-observer/examples/owners.conf",
     ),
-];
+
+    (
+        "systemd/tls.conf",
+        "usr/share/doc/marty-observer/examples/tls.conf",
+    ),];
 
 const FOLDERS: [&str; 4] = ["rules", "dashboards", "prometheus", "examples"];
 
