@@ -285,7 +285,13 @@ fn outside(object: &mut Plaintext, direction: Direction) -> Went {
             What::Gap => {
                 count(Loss::ImplausibleFrame);
                 let plain = half(object, direction);
-                tell_gap(id, direction, &mut plain.walk, plain.chunk.time, Loss::ImplausibleFrame);
+                tell_gap(
+                    id,
+                    direction,
+                    &mut plain.walk,
+                    plain.chunk.time,
+                    Loss::ImplausibleFrame,
+                );
             }
             What::Protocol => return Went::Done,
             // HTTP/1 within TLS is not left for HTTP/2: that is agreed on by ALPN.
@@ -302,13 +308,7 @@ fn outside(object: &mut Plaintext, direction: Direction) -> Went {
 
 /// The chunk ends, or goes on in the program that is right for it.
 #[inline(always)]
-fn carry_on(
-    context: *mut c_void,
-    run: &mut Run,
-    object: &mut Plaintext,
-    direction: Direction,
-    went: Went,
-) {
+fn carry_on(context: *mut c_void, run: &mut Run, object: &mut Plaintext, direction: Direction, went: Went) {
     if went as u32 != Went::Done as u32 {
         let next = match went {
             Went::Unannounced => {

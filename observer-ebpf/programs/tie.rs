@@ -1,7 +1,9 @@
 //! Which socket an object's bytes go through: found exactly, or not at all.
 
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_ns};
-use observer_ebpf::plaintext::{Hello, KernelPlaces, MAX_PLACES, ObjectKey, PLAINTEXT, Plaintext, RandomPlace, UNTIED, tie};
+use observer_ebpf::plaintext::{
+    Hello, KernelPlaces, MAX_PLACES, ObjectKey, PLAINTEXT, Plaintext, RandomPlace, UNTIED, tie,
+};
 
 use crate::maps::{HELLOS, KERNEL, PLACES, TIES};
 use crate::user::{read_kernel, read_user};

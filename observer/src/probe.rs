@@ -6,9 +6,9 @@
 mod cgroup;
 pub mod claim;
 mod heap;
-mod kernel_types;
 #[cfg(feature = "kernel-log")]
 mod kernel_log;
+mod kernel_types;
 mod object;
 pub mod privilege;
 mod program;

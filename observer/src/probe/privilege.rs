@@ -51,7 +51,7 @@ impl Capability {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::NetAdmin => "attaching programs that see packets",
-Self::SysPtrace => "seeing which TLS libraries other processes have mapped",
+            Self::SysPtrace => "seeing which TLS libraries other processes have mapped",
             Self::SysAdmin => "probes inside of processes",
             Self::Perfmon => "programs that read what segments hold while they wait",
             Self::Bpf => "loading programs and making maps",

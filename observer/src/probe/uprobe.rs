@@ -164,8 +164,14 @@ impl Attacher {
         if self.known.contains(&place) {
             return;
         }
-        let Some(index) = u32::try_from(self.known.len()).ok().filter(|index| *index < MAX_PLACES) else {
-            tracing::warn!(?place, "too many kinds of TLS libraries: sockets of this one are not found");
+        let Some(index) = u32::try_from(self.known.len())
+            .ok()
+            .filter(|index| *index < MAX_PLACES)
+        else {
+            tracing::warn!(
+                ?place,
+                "too many kinds of TLS libraries: sockets of this one are not found"
+            );
             return;
         };
         self.known.push(place);
@@ -186,7 +192,9 @@ impl Attacher {
         let mut ended = Vec::new();
         for key in keys {
             let (_, process) = key.split_at(size_of::<u64>());
-            let process = process.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+            let process = process
+                .first_chunk()
+                .map_or(0, |bytes| u32::from_ne_bytes(*bytes));
             if is_alive(process) {
                 continue;
             }
@@ -212,9 +220,7 @@ fn attach_one(
     point: Point,
     path: &Path,
 ) -> Result<UProbeLinkId, ProgramError> {
-    let program = ebpf
-        .program_mut(name)
-        .ok_or(ProgramError::NotLoaded)?;
+    let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let probe: &mut UProbe = program.try_into()?;
     probe.attach(
         UProbeAttachLocation::AbsoluteOffset(point.offset),
