@@ -122,6 +122,10 @@ pub fn run(context: *mut c_void, object: *mut Plaintext, direction: Direction, b
         direction: u32::from(direction as u8),
         resume: 0,
     };
+    if object.announced == announced::FAILED {
+        // The ring was full; tried again.
+        object.announced = announced::NO;
+    }
     let half = half(object, direction);
     half.take(buffer, length, time);
     let frames = half.walk.in_frames() && half.lost == 0;
