@@ -5,7 +5,7 @@ use core::ptr::{from_ref, null_mut};
 
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE;
 use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE};
-use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, ProgramArray, Queue, RingBuf};
+use aya_ebpf::btf_maps::{Array, CgroupArray, HashMap, LruHashMap, ProgramArray, Queue, RingBuf};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_spin_lock, bpf_spin_unlock};
 use aya_ebpf::macros::btf_map;
 use observer_ebpf::connection::{Connection, Half, Held, HeldKey, MAX_HELD, Owner};
@@ -128,6 +128,11 @@ pub static PLACES: Array<RandomPlace, { MAX_PLACES as usize }> = Array::new();
 /// Written by the daemon: where members of kernel types are.
 #[btf_map]
 pub static KERNEL: Array<KernelPlaces, 1> = Array::new();
+
+/// Set by the daemon: the cgroup below which processes are observed. Their packets are by where the programs are attached;
+/// probes are in files, which any process may use.
+#[btf_map]
+pub static OBSERVED: CgroupArray<1> = CgroupArray::new();
 
 /// Never written: what new objects are made from.
 #[btf_map]

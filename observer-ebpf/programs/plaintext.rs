@@ -18,7 +18,7 @@ use observer_ebpf::record::{Close, DataCount, Direction, Kind, Record, Socket};
 use observer_ebpf::walker::{Shared, What, step_frames, step_outside};
 
 use crate::emit::{bare, next, tell_gap, tell_step};
-use crate::maps::{BLANK_OBJECT, OBJECTS, PLAINTEXT, Plain, RUNS, TIES, count};
+use crate::maps::{BLANK_OBJECT, OBJECTS, OBSERVED, PLAINTEXT, Plain, RUNS, TIES, count};
 use crate::ring::{send, send_socket};
 use crate::tie;
 use crate::user::{UserBytes, thread};
@@ -28,7 +28,8 @@ use crate::walk::{Went, forget};
 const FRAMES: u32 = 24;
 const OUTSIDE: u32 = 16;
 
-/// The object, made as one that is older than its probes where it is not known. `None`: there is no room, which is counted.
+/// The object, made as one that is older than its probes where it is not known. `None`: its process is not observed, or there
+/// is no room, which is counted.
 #[inline(always)]
 pub fn object(key: &ObjectKey, how: u8) -> Option<*mut Plaintext> {
     if let Some(object) = OBJECTS.get_ptr_mut(key) {
@@ -41,6 +42,9 @@ pub fn object(key: &ObjectKey, how: u8) -> Option<*mut Plaintext> {
 /// An object begins.
 #[inline(always)]
 pub fn begin(key: &ObjectKey, how: u8, joined: bool) {
+    if OBSERVED.current_task_under_cgroup(0) != Ok(true) {
+        return;
+    }
     let Some(blank) = BLANK_OBJECT.get_ptr(0) else {
         return;
     };

@@ -152,7 +152,7 @@ impl Probe {
         let tail_calls = program::tail_calls(&mut ebpf)?;
         let attacher = if options.tls {
             let walks = program::walks(&mut ebpf)?;
-            Some(Attacher::new(&mut ebpf, walks)?)
+            Some(Attacher::new(&mut ebpf, root, walks)?)
         } else {
             None
         };

@@ -1,18 +1,19 @@
 //! Probes inside of processes: which program goes where in a TLS library. Attached to files, and so to every process that
 //! has them mapped, now and later.
 
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, Weak};
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, MapData, ProgramArray};
+use aya::maps::{Array, CgroupArray, HashMap, MapData, ProgramArray};
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeLinkId, UProbeScope};
 use aya::programs::{ProgramError, UProbe};
 use observer_ebpf::plaintext::{
     KernelPlaces, MAX_PLACES, ObjectKey, Plaintext, RandomPlace as KernelPlace, UNTIED,
 };
 
-use super::{ProbeError, kernel_types, map};
+use super::{ProbeError, Root, kernel_types, map};
 use crate::tls::{Act, Point, RandomPlace, Target};
 
 /// The probes, and the programs that go on after them; the order of the latter is that of `Plain` in the programs.
@@ -87,6 +88,7 @@ pub struct Attacher {
     ebpf: Weak<Mutex<Ebpf>>,
     /// An array of programs is emptied when the last descriptor of it is closed.
     _tail_calls: ProgramArray<MapData>,
+    _observed: CgroupArray<MapData>,
     places: Array<MapData, [u8; size_of::<KernelPlace>()]>,
     known: Vec<RandomPlace>,
     objects: HashMap<MapData, ObjectKeyBytes, ObjectBytes>,
@@ -100,7 +102,18 @@ impl std::fmt::Debug for Attacher {
 
 impl Attacher {
     /// Of programs that are loaded already.
-    pub(super) fn new(ebpf: &mut Ebpf, tail_calls: ProgramArray<MapData>) -> Result<Self, ProbeError> {
+    pub(super) fn new(
+        ebpf: &mut Ebpf,
+        root: &Root,
+        tail_calls: ProgramArray<MapData>,
+    ) -> Result<Self, ProbeError> {
+        let mut observed: CgroupArray<MapData> = map(ebpf, "OBSERVED")?;
+        observed
+            .set(0, root.as_fd(), 0)
+            .map_err(|source| ProbeError::Map {
+                name: "OBSERVED",
+                source: Box::new(source),
+            })?;
         let mut kernel: Array<MapData, [u8; size_of::<KernelPlaces>()]> = map(ebpf, "KERNEL")?;
         if let Some(places) = kernel_types::places() {
             set(&mut kernel, "KERNEL", 0, bytes_of_places(&places))?;
@@ -112,6 +125,7 @@ impl Attacher {
         Ok(Self {
             ebpf: Weak::new(),
             _tail_calls: tail_calls,
+            _observed: observed,
             places: map(ebpf, "PLACES")?,
             known: Vec::new(),
             objects: map(ebpf, "OBJECTS")?,
