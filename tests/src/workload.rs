@@ -112,6 +112,25 @@ impl Program {
         }
     }
 
+    /// The same program without TLS.
+    #[must_use]
+    pub fn in_the_clear(&self) -> Self {
+        Self {
+            tls: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same program, its executable at another path.
+    #[must_use]
+    pub fn at(&self, path: &Path) -> Self {
+        let rest = self.command.iter().skip(1).cloned();
+        Self {
+            command: std::iter::once(path.into()).chain(rest).collect(),
+            ..self.clone()
+        }
+    }
+
     /// What tells it of its certificates.
     fn security(&self) -> Vec<OsString> {
         let told = |folder: &PathBuf| vec!["--tls".into(), folder.into()];

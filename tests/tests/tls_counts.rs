@@ -1,0 +1,440 @@
+//! The same truth for calls inside of TLS: what `/metrics` says is what the programs did, by probes in the TLS libraries
+//! of real programs that were not told of them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+use tests::cgroup::Cgroup;
+use tests::observer::{self, Observer};
+use tests::prerequisite::or_skip;
+use tests::probe_site::{Site, await_none, await_probes};
+use tests::process::Place;
+use tests::scrape::Scrape;
+use tests::scrape::calls::Side;
+use tests::workload::mixture::{ECHO, mixed_for};
+use tests::workload::peer::{Client, Server, ServerOptions};
+use tests::workload::plan::{Kind, Step};
+use tests::workload::tally::Tally;
+use tests::workload::{Language, Program, certificates};
+
+/// What a test needs before its programs start.
+struct Stage {
+    test: &'static str,
+    cgroup: Cgroup,
+    certificates: PathBuf,
+}
+
+impl Stage {
+    fn new(test: &'static str) -> Option<Self> {
+        or_skip(test, observer::prepare())?;
+        Some(Self {
+            test,
+            cgroup: or_skip(test, Cgroup::new())?,
+            certificates: or_skip(test, certificates::folder())?,
+        })
+    }
+
+    fn program(&self, language: Language) -> Option<Program> {
+        let program = or_skip(self.test, language.prepare())?;
+        Some(program.over_tls(&self.certificates))
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            cgroup: Some(self.cgroup.path().to_owned()),
+            ..Place::default()
+        }
+    }
+
+    fn observer(&self, tls: &str) -> Result<Observer> {
+        Observer::start(&[
+            "--tls",
+            tls,
+            "--cgroup-path",
+            &self.cgroup.path().to_string_lossy(),
+        ])
+    }
+
+    fn pair(&self, server: &Program, client: &Program) -> Result<(Server, Client)> {
+        let server = server.server(&ServerOptions {
+            place: self.place(),
+            ..ServerOptions::default()
+        })?;
+        let client = client.client(&server.address(), &self.place())?;
+        Ok((server, client))
+    }
+}
+
+/// What the server counted, with what its implementation does not tell it: the client saw how that ended.
+fn taken(language: Language, server: &mut Server, made: &Tally) -> Result<Tally> {
+    let unheard: Vec<_> = made
+        .methods
+        .iter()
+        .filter(|(method, _)| !language.hears_of_unknown_methods() && method.ends_with("/Unheard"))
+        .collect();
+    let untold: u64 = unheard.iter().map(|(_, of)| of.ended_in_all()).sum();
+    let mut taken = server.tally_after(made.ended() - untold)?;
+    for (method, of) in unheard {
+        taken.methods.insert(method.clone(), of.clone());
+    }
+    Ok(taken)
+}
+
+/// Every service that the scrape has calls of. Peers have to have a name, if only their address.
+fn services(scrape: &Scrape) -> Result<Vec<String>> {
+    let mut services = Vec::new();
+    for family in ["marty_grpc_requests_total", "marty_grpc_client_requests_total"] {
+        for sample in scrape.find(family, &[]) {
+            ensure!(
+                sample.label("peer") != "_unknown",
+                "a call without a peer: {sample}"
+            );
+            services.push(format!("{family} {}", sample.label("service")));
+        }
+    }
+    services.sort();
+    services.dedup();
+    Ok(services)
+}
+
+fn open(scrape: &Scrape, protocol: &str) -> f64 {
+    scrape.sum("marty_observer_connections", &[("protocol", protocol)])
+}
+
+fn nothing_lost(observer: &Observer) -> Result<()> {
+    let losses = observer.losses()?;
+    ensure!(losses.is_empty(), "lost on the way: {losses:?}");
+    Ok(())
+}
+
+fn echo(count: u32, status: u32) -> Step {
+    Step {
+        status,
+        concurrency: 4,
+        ..Step::new(Kind::Unary, ECHO, count)
+    }
+}
+
+/// Every implementation is a server once and a client once: (server, client).
+const RING: [(Language, Language); 4] = [
+    (Language::Go, Language::Node),
+    (Language::Node, Language::Grpclib),
+    (Language::Grpclib, Language::Cpp),
+    (Language::Cpp, Language::Go),
+];
+
+/// All kinds and ends of calls; and the names are those that the same programs have without TLS.
+#[test]
+fn counts_over_tls() -> Result<()> {
+    let Some(stage) = Stage::new("counts_over_tls") else {
+        return Ok(());
+    };
+    let prepared: Vec<_> = RING
+        .into_iter()
+        .filter_map(|(server, client)| Some((stage.program(server)?, stage.program(client)?)))
+        .collect();
+    let observer = stage.observer("true")?;
+    let (mut made, mut received) = (Tally::default(), Tally::default());
+    for (server, client) in &prepared {
+        let (mut listening, mut calling) = stage.pair(&server.in_the_clear(), &client.in_the_clear())?;
+        made.add(&calling.run([echo(1, 0)])?);
+        received.add(&listening.tally_after(1)?);
+    }
+    observer.expect(Side::Server, &[], &received)?;
+    observer.expect(Side::Client, &[], &made)?;
+    let named = services(&observer.scrape()?)?;
+    for (server, client) in &prepared {
+        let (mut listening, mut calling) = stage.pair(server, client)?;
+        await_probes(listening.process.id())?;
+        await_probes(calling.process.id())?;
+        let plan = calling.run(mixed_for(server.language))?;
+        ensure!(plan.unexpected.is_empty(), "{:#?}", plan.unexpected);
+        made.add(&plan);
+        received.add(&taken(server.language, &mut listening, &plan)?);
+        let pair = format!("{} calls {} over TLS", client.language, server.language);
+        observer.expect(Side::Server, &[], &received)?;
+        observer.expect(Side::Client, &[], &made)?;
+        let scrape = observer.scrape()?;
+        ensure!(open(&scrape, "grpc") > 0.0, "{pair}: no connection is open");
+        ensure!(
+            open(&scrape, "tls") < 0.5,
+            "{pair}: {} connections are counted as hidden too",
+            open(&scrape, "tls")
+        );
+        ensure!(services(&scrape)? == named, "{pair}: {:?}", services(&scrape)?);
+        println!("{pair}: {} calls so far, all right", made.ended());
+        calling.quit()?;
+    }
+    nothing_lost(&observer)?;
+    observer.stop()
+}
+
+/// Connections that are older than the observer: never wrong, and healed by new ones.
+#[test]
+fn joined_over_tls() -> Result<()> {
+    let Some(stage) = Stage::new("joined_over_tls") else {
+        return Ok(());
+    };
+    for language in Language::PROBED {
+        let Some(program) = stage.program(language) else {
+            continue;
+        };
+        let (mut server, mut client) = stage.pair(&program, &program)?;
+        let before = client.run([echo(20, 0)])?;
+        let earlier = server.tally_after(before.ended())?;
+        let observer = stage.observer("true")?;
+        await_probes(server.process.id())?;
+        await_probes(client.process.id())?;
+        let mut made = client.run([echo(40, 0), echo(40, 5)])?;
+        never_wrong(language, &observer, &made)?;
+        let fresh = Step {
+            churn: true,
+            ..Step::new(Kind::Unary, "/truth.v1.Inventory/Reserve", 20)
+        };
+        let healed = client.run([fresh])?;
+        made.add(&healed);
+        let method = [("method", "/truth.v1.Inventory/Reserve")];
+        for side in [Side::Server, Side::Client] {
+            observer.expect(side, &method, &healed)?;
+        }
+        never_wrong(language, &observer, &made)?;
+        ensure!(
+            server.tally_after(earlier.ended() + made.ended())?.ended() == earlier.ended() + made.ended(),
+            "{language}: the programs do not agree"
+        );
+        observer.stop()?;
+    }
+    Ok(())
+}
+
+/// No call that was not made: more of a method and status than the programs know, or one that they do not know.
+fn never_wrong(language: Language, observer: &Observer, made: &Tally) -> Result<()> {
+    let scrape = observer.scrape()?;
+    for family in ["marty_grpc_requests_total", "marty_grpc_client_requests_total"] {
+        let (mut seen, mut unknown) = (0.0, 0.0);
+        for sample in scrape.find(family, &[]) {
+            let (method, status) = (sample.label("method"), sample.label("status"));
+            seen += sample.value;
+            if method == "_unknown" || status == "_unobserved" || status == "_unknown" {
+                unknown += sample.value;
+                continue;
+            }
+            let told = made.methods.get(method).and_then(|of| of.ended.get(status));
+            let told = f64::from(u32::try_from(told.copied().unwrap_or_default())?);
+            ensure!(
+                scrape.sum(family, &[("method", method), ("status", status)]) <= told,
+                "{language}: {sample}, but {told} were made"
+            );
+        }
+        ensure!(
+            seen <= f64::from(u32::try_from(made.ended())?),
+            "{language}: {seen} calls of {family}, {} were made",
+            made.ended()
+        );
+        println!("{language}: {family}: {seen} of {} calls seen, {unknown} of them unknown", made.ended());
+    }
+    Ok(())
+}
+
+/// Nobody can look into grpcio: its connections are counted as what they are, and nothing is made up.
+#[test]
+fn hidden_over_tls() -> Result<()> {
+    let Some(stage) = Stage::new("hidden_over_tls") else {
+        return Ok(());
+    };
+    let Some(program) = stage.program(Language::Python) else {
+        return Ok(());
+    };
+    let observer = stage.observer("true")?;
+    let (mut server, mut client) = stage.pair(&program, &program)?;
+    let made = client.run([echo(20, 0), echo(20, 5)])?;
+    ensure!(server.tally_after(made.ended())?.ended() == 40, "{made:?}");
+    let count = |scrape: &Scrape| {
+        let ends = Scrape::sum;
+        let calls = ends(scrape, "marty_grpc_requests_total", &[]);
+        calls + ends(scrape, "marty_grpc_client_requests_total", &[])
+    };
+    tests::wait::until(std::time::Duration::from_secs(20), || {
+        let scrape = observer.scrape().map_err(|error| error.to_string())?;
+        let (hidden, seen) = (open(&scrape, "tls"), count(&scrape));
+        // One socket of each side; and either none of the calls is seen, or all of them at both.
+        match (hidden, seen) {
+            (2.0, 0.0) | (0.0, 80.0) => Ok(()),
+            state => Err(format!("hidden connections and calls seen: {state:?}")),
+        }
+    })?;
+    nothing_lost(&observer)?;
+    client.quit()?;
+    observer.stop()
+}
+
+/// Without `--tls` no instruction of any program is touched.
+#[test]
+fn nothing_probed_unasked() -> Result<()> {
+    let Some(stage) = Stage::new("nothing_probed_unasked") else {
+        return Ok(());
+    };
+    let Some(program) = stage.own_copy(Language::Go)? else {
+        return Ok(());
+    };
+    let observer = stage.observer("false")?;
+    let (mut server, mut client) = stage.pair(&program.program, &program.program)?;
+    let made = client.run([echo(20, 0)])?;
+    server.tally_after(made.ended())?;
+    tests::wait::until(std::time::Duration::from_secs(20), || {
+        let scrape = observer.scrape().map_err(|error| error.to_string())?;
+        let hidden = open(&scrape, "tls");
+        if hidden > 1.5 { Ok(()) } else { Err(format!("{hidden} connections are TLS")) }
+    })?;
+    for process in [server.process.id(), client.process.id()] {
+        for site in Site::of(process)? {
+            ensure!(!site.is_probed()?, "probed: {site:?}");
+        }
+    }
+    ensure!(services(&observer.scrape()?)?.is_empty(), "calls were seen");
+    observer.stop()
+}
+
+/// A program in a file of its own, which no other observer of this machine has found yet.
+struct OwnCopy {
+    program: Program,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn own_copy(&self, language: Language) -> Result<Option<OwnCopy>> {
+        let Some(program) = self.program(language) else {
+            return Ok(None);
+        };
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("peer");
+        std::fs::copy(program.path(), &path)?;
+        Ok(Some(OwnCopy {
+            program: program.at(&path),
+            _folder: folder,
+        }))
+    }
+}
+
+/// However the observer ends, the programs are as they were, and go on.
+#[test]
+fn probes_go_with_the_observer() -> Result<()> {
+    let Some(stage) = Stage::new("probes_go_with_the_observer") else {
+        return Ok(());
+    };
+    for language in [Language::Go, Language::Cpp] {
+        let Some(program) = stage.program(language) else {
+            continue;
+        };
+        let (mut server, mut client) = stage.pair(&program, &program)?;
+        let mut expected = 0;
+        for signal in [Signal::TERM, Signal::KILL] {
+            let mut observer = stage.observer("true")?;
+            await_probes(server.process.id())?;
+            expected += client.run([echo(20, 0)])?.ended();
+            observer.process.signal(signal)?;
+            let ended = observer.process.wait(std::time::Duration::from_secs(20))?;
+            ensure!(ended.success() == (signal == Signal::TERM), "{ended}");
+            await_none(server.process.id())?;
+            await_none(client.process.id())?;
+            let made = client.run([echo(20, 0), echo(20, 5)])?;
+            ensure!(made.unexpected.is_empty(), "{language}: {:#?}", made.unexpected);
+            expected += made.ended();
+        }
+        let taken = server.tally_after(expected)?;
+        ensure!(taken.ended() == expected, "{language}: {taken:?}");
+        client.quit()?;
+    }
+    Ok(())
+}
+
+/// A thousand processes that share one library: found once, probed once, and the observer goes on.
+#[test]
+fn a_thousand_processes_share_a_library() -> Result<()> {
+    let Some(stage) = Stage::new("a_thousand_processes_share_a_library") else {
+        return Ok(());
+    };
+    let Some(program) = stage.program(Language::Grpclib) else {
+        return Ok(());
+    };
+    let (mut server, mut client) = stage.pair(&program, &program)?;
+    let Some(library) = library_of(server.process.id())? else {
+        tests::skip::skipped(stage.test, "Python's ssl has OpenSSL inside of itself");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let own = folder.path().join("libssl.so.3");
+    std::fs::copy(library, &own)?;
+    let observer = stage.observer("true")?;
+    let many = crowd(&own)?;
+    let first = many.first_child()?;
+    await_probes(first)?;
+    let last = many.last_child()?;
+    await_probes(last)?;
+    let told = observer.process.report();
+    let probed = told
+        .lines()
+        .filter(|line| line.contains(&*own.to_string_lossy()))
+        .count();
+    ensure!(probed == 1, "probed {probed} times:{told}");
+    let churn = Step {
+        churn: true,
+        ..echo(20, 0)
+    };
+    let made = client.run([churn])?;
+    let taken = server.tally_after(made.ended())?;
+    observer.expect(Side::Server, &[], &taken)?;
+    observer.expect(Side::Client, &[], &made)?;
+    nothing_lost(&observer)?;
+    client.quit()?;
+    observer.stop()
+}
+
+/// The shared OpenSSL that a process has mapped.
+fn library_of(process: u32) -> Result<Option<PathBuf>> {
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps"))?;
+    let mut paths = maps.lines().filter_map(|line| Some(PathBuf::from(line.get(line.find('/')?..)?)));
+    Ok(paths.find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("libssl.so")
+    }))
+}
+
+/// Processes that do nothing but map a library.
+struct Crowd(tests::process::Process);
+
+const CROWD: usize = 1_000;
+
+fn crowd(library: &Path) -> Result<Crowd> {
+    let script = "i=0; while [ $i -lt $1 ]; do LD_PRELOAD=$0 sleep 600 & i=$((i+1)); done; echo begun; wait";
+    let command = [
+        "sh".into(),
+        "-c".into(),
+        script.into(),
+        library.into(),
+        CROWD.to_string().into(),
+    ];
+    let mut process = tests::process::Process::start(&command, &Place::default())?;
+    process.wait_for("begun", std::time::Duration::from_mins(2))?;
+    Ok(Crowd(process))
+}
+
+impl Crowd {
+    fn children(&self) -> Result<Vec<u32>> {
+        let id = self.0.id();
+        let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let children: Result<Vec<u32>, _> = text.split_ascii_whitespace().map(str::parse).collect();
+        let children = children?;
+        ensure!(children.len() == CROWD, "{} processes", children.len());
+        Ok(children)
+    }
+
+    fn first_child(&self) -> Result<u32> {
+        Ok(self.children()?.first().copied().unwrap_or_default())
+    }
+
+    fn last_child(&self) -> Result<u32> {
+        Ok(self.children()?.last().copied().unwrap_or_default())
+    }
+}
