@@ -57,7 +57,8 @@ pub fn await_none(process: u32) -> Result<()> {
 }
 
 fn await_all(process: u32, probed: bool) -> Result<()> {
-    let sites = Site::of(process)?;
+    // A process that has only just begun has not mapped its libraries yet.
+    let sites = wait::until(PROBING, || Site::of(process).map_err(|error| format!("{error:#}")))?;
     wait::until(PROBING, || {
         let states: Result<Vec<bool>> = sites.iter().map(Site::is_probed).collect();
         let states = states.map_err(|error| format!("{error:#}"))?;

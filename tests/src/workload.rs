@@ -131,6 +131,11 @@ impl Program {
         }
     }
 
+    /// The folder of its certificates, if it speaks TLS.
+    pub fn certificates(&self) -> Option<&Path> {
+        self.tls.as_deref()
+    }
+
     /// What tells it of its certificates.
     fn security(&self) -> Vec<OsString> {
         let told = |folder: &PathBuf| vec!["--tls".into(), folder.into()];

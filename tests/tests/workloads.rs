@@ -150,6 +150,7 @@ fn h2load_against_all() -> Result<()> {
             continue;
         };
         let mut server = program.server(&ServerOptions::default())?;
+        let url = format!("http://{}", server.address());
         for (before, (status, name)) in [(0, "OK"), (5, "NOT_FOUND")].into_iter().enumerate() {
             let step = Step {
                 status,
@@ -158,7 +159,7 @@ fn h2load_against_all() -> Result<()> {
                 ..Step::new(Kind::Unary, ECHO, 500)
             };
             ensure!(
-                h2load.run(&server.address(), &step, &Place::default())? == 500,
+                h2load.run(&url, &step, &Place::default())? == 500,
                 "{language}"
             );
             // A server may count a call after its client has the answer.

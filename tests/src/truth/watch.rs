@@ -33,6 +33,9 @@ impl Watch {
         if around.ring_bytes > 0 {
             arguments.extend(["--ring-bytes".to_owned(), around.ring_bytes.to_string()]);
         }
+        if around.tls {
+            arguments.extend(["--tls".to_owned(), "true".to_owned()]);
+        }
         let quota = match around.observer_percent {
             0 => None,
             _ => Some(Quota::new()?),
