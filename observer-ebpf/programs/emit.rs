@@ -37,9 +37,15 @@ impl Emitter {
     #[inline(always)]
     pub fn tell<B: Bytes>(&self, half: &mut Half, shared: &Shared, source: &B) {
         let Half { walk, tell, .. } = half;
-        tell_step(self.cookie(), self.direction, walk, tell, shared, source, |stream| {
-            self.take_other(stream)
-        });
+        tell_step(
+            self.cookie(),
+            self.direction,
+            walk,
+            tell,
+            shared,
+            source,
+            |stream| self.take_other(stream),
+        );
     }
 
     /// The place was lost outside of the walk, for want of a run or of room; the caller has counted it.

@@ -76,10 +76,7 @@ pub fn go_handshake(context: ProbeContext) -> u32 {
 #[inline(always)]
 pub fn go_write(context: ProbeContext) -> u32 {
     let Registers {
-        first,
-        second,
-        third,
-        ..
+        first, second, third, ..
     } = registers(&context);
     if third >= MAX_LENGTH {
         return 0;
@@ -125,9 +122,7 @@ pub fn go_read(context: ProbeContext) -> u32 {
 #[uprobe]
 #[inline(always)]
 pub fn go_read_end(context: ProbeContext) -> u32 {
-    let Registers {
-        first, goroutine, ..
-    } = registers(&context);
+    let Registers { first, goroutine, .. } = registers(&context);
     let name = this_call(goroutine);
     // SAFETY: the entry is this goroutine's own.
     let Some(&call) = (unsafe { CALLS.get(name) }) else {
@@ -140,7 +135,13 @@ pub fn go_read_end(context: ProbeContext) -> u32 {
     // SAFETY: live map memory; a connection is read by one goroutine at a time.
     half(unsafe { &mut *object }, Direction::Ingress).inside = 0;
     if first < MAX_LENGTH {
-        run(context.as_ptr(), object, Direction::Ingress, call.buffer, first as u32);
+        run(
+            context.as_ptr(),
+            object,
+            Direction::Ingress,
+            call.buffer,
+            first as u32,
+        );
     }
     0
 }

@@ -1,5 +1,6 @@
 //! The first message of TLS connections: its random number names the connection inside of the processes at its ends.
 
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use observer_ebpf::plaintext::Hello;
 use observer_ebpf::record::Direction;
 
@@ -21,7 +22,8 @@ pub fn is_wanted() -> bool {
     unsafe { core::ptr::read_volatile(&raw const TLS) != 0 }
 }
 
-/// Remembers through which socket the message at `at` has passed.
+/// Remembers through which socket the message at `at` has passed. It may pass several where something in between forwards
+/// without looking inside: the first that sends it is the client's, the last that gets it the server's.
 #[inline(always)]
 pub fn remember<B: Bytes>(source: &B, at: u32, direction: Direction, cookie: u64) {
     if source.length() < at + RANDOM + RANDOM_BYTES {
@@ -33,6 +35,10 @@ pub fn remember<B: Bytes>(source: &B, at: u32, direction: Direction, cookie: u64
     };
     // SAFETY: there is room for the number.
     if unsafe { source.copy(at + RANDOM, hello.random.as_mut_ptr().cast(), RANDOM_BYTES) } {
-        let _ = HELLOS.insert(hello, cookie, 0);
+        let flags = match direction {
+            Direction::Ingress => BPF_ANY,
+            Direction::Egress => BPF_NOEXIST,
+        };
+        let _ = HELLOS.insert(hello, cookie, u64::from(flags));
     }
 }

@@ -12,7 +12,7 @@ use observer_ebpf::connection::{Connection, Half, Held, HeldKey, MAX_HELD, Owner
 use observer_ebpf::loss::Loss;
 use observer_ebpf::plaintext::{
     Call, CallKey, Hello, KernelPlaces, MAX_CALLS, MAX_HELLOS, MAX_OBJECTS, MAX_PLACES, ObjectKey, Plaintext,
-    RandomPlace,
+    RandomPlace, Run,
 };
 use observer_ebpf::record::Direction;
 
@@ -113,9 +113,9 @@ pub static TIES: HashMap<u64, ObjectKey, MAX_OBJECTS> = HashMap::new();
 #[btf_map]
 pub static CALLS: LruHashMap<CallKey, Call, MAX_CALLS> = LruHashMap::new();
 
-/// The object that a thread's program run is walking, for the programs that go on with it. A run removes its own.
+/// What a thread's program run is about, for the programs that go on with it. A run removes its own.
 #[btf_map]
-pub static RUNS: LruHashMap<u64, ObjectKey, MAX_CALLS> = LruHashMap::new();
+pub static RUNS: LruHashMap<u64, Run, MAX_CALLS> = LruHashMap::new();
 
 /// First messages of TLS connections, and the cookies of the sockets that they passed.
 #[btf_map]

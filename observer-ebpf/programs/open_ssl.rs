@@ -108,8 +108,11 @@ pub fn ssl_read_end(context: RetProbeContext) -> u32 {
 /// A program offers bytes to be written.
 #[inline(always)]
 fn offered(context: &ProbeContext, count: u64) {
-    let (Some(ssl), Some(buffer), Some(length)) = (context.arg::<u64>(0), context.arg::<u64>(1), context.arg::<u64>(2))
-    else {
+    let (Some(ssl), Some(buffer), Some(length)) = (
+        context.arg::<u64>(0),
+        context.arg::<u64>(1),
+        context.arg::<u64>(2),
+    ) else {
         return;
     };
     // `int` in one of the two.
@@ -178,7 +181,11 @@ fn ended(context: &RetProbeContext, direction: Direction) -> Option<(*mut Plaint
     } else {
         read_user::<u64>(call.count).unwrap_or(0)
     };
-    Some((object, call.buffer, if length < MAX_LENGTH { length as u32 } else { 0 }))
+    Some((
+        object,
+        call.buffer,
+        if length < MAX_LENGTH { length as u32 } else { 0 },
+    ))
 }
 
 #[inline(always)]

@@ -13,9 +13,9 @@ use core::ffi::c_void;
 use core::ptr::from_ref;
 use observer_ebpf::connection::announced;
 use observer_ebpf::loss::Loss;
-use observer_ebpf::plaintext::{ObjectKey, PLAINTEXT as MARK, PlainHalf, Plaintext};
+use observer_ebpf::plaintext::{ObjectKey, PLAINTEXT as MARK, PlainHalf, Plaintext, Run};
 use observer_ebpf::record::{Close, DataCount, Direction, Kind, Record, Socket};
-use observer_ebpf::walker::{What, step_frames, step_outside};
+use observer_ebpf::walker::{Shared, What, step_frames, step_outside};
 
 use crate::emit::{bare, next, tell_gap, tell_step};
 use crate::maps::{BLANK_OBJECT, OBJECTS, PLAINTEXT, Plain, RUNS, TIES, count};
@@ -50,13 +50,12 @@ pub fn begin(key: &ObjectKey, how: u8, joined: bool) {
         return count(Loss::NoMemory);
     }
     if let Some(object) = OBJECTS.get_ptr_mut(key) {
-        // SAFETY: live map memory that nobody else works on: an object is used by one thread at a time.
-        unsafe {
-            if joined {
-                (*object).join(key, how);
-            } else {
-                (*object).start(key, how);
-            }
+        // SAFETY: live map memory of an object that has just come to be.
+        let object = unsafe { &mut *object };
+        if joined {
+            object.join(key, how, tie::own_id());
+        } else {
+            object.start(key, how, tie::own_id());
         }
     }
 }
@@ -94,22 +93,43 @@ pub fn half(object: &mut Plaintext, direction: Direction) -> &mut PlainHalf {
     }
 }
 
+/// Both halves, that of `direction` first, and what they share.
+#[inline(always)]
+fn parts(object: &mut Plaintext, direction: Direction) -> (&mut PlainHalf, &mut PlainHalf, &mut Shared) {
+    let Plaintext {
+        shared,
+        halves: [ingress, egress],
+        ..
+    } = object;
+    match direction {
+        Direction::Ingress => (ingress, egress, shared),
+        Direction::Egress => (egress, ingress, shared),
+    }
+}
+
 /// Walks `length` bytes at `buffer`.
 #[inline(always)]
 pub fn run(context: *mut c_void, object: *mut Plaintext, direction: Direction, buffer: u64, length: u32) {
     if length == 0 {
         return;
     }
-    // SAFETY: live map memory; an object is used by one thread at a time in each direction.
+    // SAFETY: live map memory; each direction of an object is used by one thread at a time.
     let object = unsafe { &mut *object };
     // SAFETY: the clock has no preconditions.
     let time = unsafe { bpf_ktime_get_ns() };
-    object.direction = direction as u8;
-    let key = object.key;
+    let run = Run {
+        key: object.key,
+        direction: u32::from(direction as u8),
+        resume: 0,
+    };
+    if object.announced == announced::FAILED {
+        // The ring was full; tried again.
+        object.announced = announced::NO;
+    }
     let half = half(object, direction);
     half.take(buffer, length, time);
     let frames = half.walk.in_frames() && half.lost == 0;
-    if RUNS.insert(thread(), key, 0).is_err() {
+    if RUNS.insert(thread(), run, 0).is_err() {
         half.lost = 1;
         return count(Loss::NoMemory);
     }
@@ -125,69 +145,63 @@ fn go_on(context: *mut c_void, next: Plain) {
     unsafe { bpf_tail_call(context, from_ref(&PLAINTEXT).cast_mut().cast(), next as u32) };
 }
 
-/// The object that this thread's run works on, and in which direction.
+/// What this thread's run is about, and its object.
 #[inline(always)]
-fn at_hand() -> Option<*mut Plaintext> {
+fn at_hand() -> Option<(*mut Run, *mut Plaintext)> {
+    let run = RUNS.get_ptr_mut(thread())?;
     // SAFETY: the entry is this thread's own.
-    let key = *unsafe { RUNS.get(thread()) }?;
-    OBJECTS.get_ptr_mut(key)
+    let object = OBJECTS.get_ptr_mut(unsafe { (*run).key })?;
+    Some((run, object))
 }
 
-/// Goes on with the frames of the chunk.
-#[uprobe]
+/// A program that goes on with a run.
+macro_rules! goes_on {
+    ($($(#[$doc:meta])* $name:ident = $act:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[uprobe]
+            #[inline(always)]
+            pub fn $name(context: ProbeContext) -> u32 {
+                if let Some((run, object)) = at_hand() {
+                    // SAFETY: the run is this thread's own; each direction of an object is used by one thread at a time.
+                    let (run, object) = unsafe { (&mut *run, &mut *object) };
+                    // Each way with its direction known, for the verifier.
+                    if run.direction == u32::from(Direction::Ingress as u8) {
+                        $act(context.as_ptr(), run, object, Direction::Ingress);
+                    } else {
+                        $act(context.as_ptr(), run, object, Direction::Egress);
+                    }
+                }
+                0
+            }
+        )*
+    };
+}
+
+goes_on! {
+    /// Goes on with the frames of the chunk.
+    plain_walk = walk;
+    /// The same with what is no frame.
+    plain_open = open;
+    /// Tells of the connection, and goes on with the program that found it untold.
+    plain_announce = announce_and_resume;
+}
+
 #[inline(always)]
-pub fn plain_walk(context: ProbeContext) -> u32 {
-    if let Some(object) = at_hand() {
-        // SAFETY: as in `run`.
-        let object = unsafe { &mut *object };
-        if object.direction == Direction::Ingress as u8 {
-            walk(context.as_ptr(), object, Direction::Ingress);
-        } else {
-            walk(context.as_ptr(), object, Direction::Egress);
-        }
+fn announce_and_resume(context: *mut c_void, run: &mut Run, object: &mut Plaintext, direction: Direction) {
+    if object.id == 0 {
+        object.id = tie::find(object);
     }
-    0
-}
-
-/// The same with what is no frame.
-#[uprobe]
-#[inline(always)]
-pub fn plain_open(context: ProbeContext) -> u32 {
-    if let Some(object) = at_hand() {
-        // SAFETY: as in `run`.
-        let object = unsafe { &mut *object };
-        if object.direction == Direction::Ingress as u8 {
-            open(context.as_ptr(), object, Direction::Ingress);
-        } else {
-            open(context.as_ptr(), object, Direction::Egress);
-        }
-    }
-    0
-}
-
-/// Tells of the connection, and goes on with the program that found it untold.
-#[uprobe]
-#[inline(always)]
-pub fn plain_announce(context: ProbeContext) -> u32 {
-    if let Some(object) = at_hand() {
-        // SAFETY: as in `run`.
-        let object = unsafe { &mut *object };
-        if object.id == 0 {
-            object.id = tie::find(object);
-        }
-        let direction = Direction::from_raw(object.direction);
-        announce(object, direction);
-        let walk = object.resume == Plain::Walk as u8;
-        go_on(context.as_ptr(), if walk { Plain::Walk } else { Plain::Open });
-        give_up(object, direction);
-    }
-    0
+    announce(object, direction);
+    let walk = run.resume == Plain::Walk as u32;
+    go_on(context, if walk { Plain::Walk } else { Plain::Open });
+    give_up(object, direction);
 }
 
 #[inline(always)]
-fn walk(context: *mut c_void, object: &mut Plaintext, direction: Direction) {
+fn walk(context: *mut c_void, run: &mut Run, object: &mut Plaintext, direction: Direction) {
     let went = frames(object, direction);
-    carry_on(context, object, direction, went);
+    carry_on(context, run, object, direction, went);
 }
 
 #[inline(always)]
@@ -201,14 +215,11 @@ fn frames(object: &mut Plaintext, direction: Direction) -> Went {
         } else {
             return Went::Outside;
         }
-        let mut shared = object.shared;
-        let plain = half(object, direction);
+        let (plain, _, shared) = parts(object, direction);
         let source = source(plain);
-        plain.tell = step_frames(&mut plain.walk, &mut shared, direction, &source);
+        plain.tell = step_frames(&mut plain.walk, shared, direction, &source);
         forget();
-        let what = plain.tell.what;
-        object.shared = shared;
-        match what {
+        match plain.tell.what {
             What::Done => return Went::Done,
             What::Nothing => {}
             What::Protocol => {
@@ -228,15 +239,10 @@ fn frames(object: &mut Plaintext, direction: Direction) -> Went {
 /// Tells what the step has found.
 #[inline(always)]
 fn tell(object: &mut Plaintext, id: u64, direction: Direction) {
-    let shared = object.shared;
-    let [ingress, egress] = &mut object.halves;
-    let (own, other) = match direction {
-        Direction::Ingress => (ingress, egress),
-        Direction::Egress => (egress, ingress),
-    };
+    let (own, other, shared) = parts(object, direction);
     let source = source(own);
     let PlainHalf { walk, tell, .. } = own;
-    tell_step(id, direction, walk, tell, &shared, &source, |stream| {
+    tell_step(id, direction, walk, tell, shared, &source, |stream| {
         let told = other.walk.data;
         if told.stream != stream {
             return DataCount::default();
@@ -255,29 +261,26 @@ fn source(half: &mut PlainHalf) -> UserBytes {
 }
 
 #[inline(always)]
-fn open(context: *mut c_void, object: &mut Plaintext, direction: Direction) {
+fn open(context: *mut c_void, run: &mut Run, object: &mut Plaintext, direction: Direction) {
     if half(object, direction).lost != 0 || half(object, direction).unreadable != 0 {
         lose(object, direction);
     }
     let went = outside(object, direction);
-    carry_on(context, object, direction, went);
+    carry_on(context, run, object, direction, went);
 }
 
 #[inline(always)]
 fn outside(object: &mut Plaintext, direction: Direction) -> Went {
     for _ in 0..OUTSIDE {
-        let mut shared = object.shared;
         let id = object.id;
-        let plain = half(object, direction);
+        let (plain, _, shared) = parts(object, direction);
         if plain.walk.in_frames() {
             return Went::Frames;
         }
         let source = source(plain);
-        plain.tell = step_outside(&mut plain.walk, &mut shared, direction, &source);
+        plain.tell = step_outside(&mut plain.walk, shared, direction, &source);
         forget();
-        let what = plain.tell.what;
-        object.shared = shared;
-        match what {
+        match plain.tell.what {
             What::Done => return Went::Done,
             What::Protocol if shared.settled == 0 => {
                 object.announced = announced::NO;
@@ -286,7 +289,13 @@ fn outside(object: &mut Plaintext, direction: Direction) -> Went {
             What::Gap => {
                 count(Loss::ImplausibleFrame);
                 let plain = half(object, direction);
-                tell_gap(id, direction, &mut plain.walk, plain.chunk.time, Loss::ImplausibleFrame);
+                tell_gap(
+                    id,
+                    direction,
+                    &mut plain.walk,
+                    plain.chunk.time,
+                    Loss::ImplausibleFrame,
+                );
             }
             What::Protocol => return Went::Done,
             // HTTP/1 within TLS is not left for HTTP/2: that is agreed on by ALPN.
@@ -303,15 +312,15 @@ fn outside(object: &mut Plaintext, direction: Direction) -> Went {
 
 /// The chunk ends, or goes on in the program that is right for it.
 #[inline(always)]
-fn carry_on(context: *mut c_void, object: &mut Plaintext, direction: Direction, went: Went) {
+fn carry_on(context: *mut c_void, run: &mut Run, object: &mut Plaintext, direction: Direction, went: Went) {
     if went as u32 != Went::Done as u32 {
         let next = match went {
             Went::Unannounced => {
-                object.resume = if half(object, direction).walk.in_frames() {
+                run.resume = if half(object, direction).walk.in_frames() {
                     Plain::Walk
                 } else {
                     Plain::Open
-                } as u8;
+                } as u32;
                 Plain::Announce
             }
             Went::Frames => Plain::Walk,

@@ -1,7 +1,9 @@
 //! Which socket an object's bytes go through: found exactly, or not at all.
 
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_ns};
-use observer_ebpf::plaintext::{Hello, KernelPlaces, MAX_PLACES, ObjectKey, PLAINTEXT, Plaintext, RandomPlace, UNTIED, tie};
+use observer_ebpf::plaintext::{
+    Hello, KernelPlaces, MAX_PLACES, ObjectKey, PLAINTEXT, Plaintext, RandomPlace, UNTIED, tie,
+};
 
 use crate::maps::{HELLOS, KERNEL, PLACES, TIES};
 use crate::user::{read_kernel, read_user};
@@ -32,13 +34,13 @@ pub fn find(object: &Plaintext) -> u64 {
             let _ = TIES.insert(cookie, object.key, 0);
             cookie | PLAINTEXT
         }
-        _ => untied(),
+        _ => object.own_id,
     }
 }
 
 /// A name that no other object has: the time and the processor at which it was made.
 #[inline(always)]
-fn untied() -> u64 {
+pub fn own_id() -> u64 {
     // SAFETY: none of these has preconditions.
     let (time, processor) = unsafe { (bpf_ktime_get_ns(), bpf_get_smp_processor_id()) };
     (time << 10 | u64::from(processor & 1023)) & (UNTIED - 1) | UNTIED | PLAINTEXT

@@ -70,23 +70,35 @@ pub struct Plaintext {
     pub key: ObjectKey,
     /// The connection's name in records; 0: not told yet.
     pub id: u64,
+    /// Its name if its socket cannot be found. Given at once, so that two directions that tell of it at the same time tell
+    /// the same.
+    pub own_id: u64,
     pub shared: Shared,
     /// One of [`tie`].
     pub tie: u8,
     /// One of [`crate::connection::announced`].
     pub announced: u8,
-    /// Program to go on with after the announcement.
-    pub resume: u8,
-    /// A [`Direction`]: which half the run at hand walks.
-    pub direction: u8,
+    pub reserved: [u8; 2],
     pub halves: [PlainHalf; 2],
+}
+
+/// What a thread's program run is about: one direction of an object. The other may be under way on another thread.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Run {
+    pub key: ObjectKey,
+    /// A [`Direction`].
+    pub direction: u32,
+    /// Program to go on with after the announcement.
+    pub resume: u32,
 }
 
 impl Plaintext {
     /// Sets up an object (all zero) that was seen when it was made.
     #[inline(always)]
-    pub fn start(&mut self, key: &ObjectKey, tie: u8) {
+    pub fn start(&mut self, key: &ObjectKey, tie: u8, own_id: u64) {
         self.key = *key;
+        self.own_id = own_id;
         self.tie = tie;
         let [ingress, egress] = &mut self.halves;
         ingress.walk.phase = phase::OPENING;
@@ -95,8 +107,9 @@ impl Plaintext {
 
     /// The same of one that is older than its probes.
     #[inline(always)]
-    pub fn join(&mut self, key: &ObjectKey, tie: u8) {
+    pub fn join(&mut self, key: &ObjectKey, tie: u8, own_id: u64) {
         self.key = *key;
+        self.own_id = own_id;
         self.tie = tie;
         self.shared.joined = 1;
         let [ingress, egress] = &mut self.halves;
@@ -116,9 +129,10 @@ impl Plaintext {
         if self.shared.joined != 0 {
             return None;
         }
-        match (ingress.walk.phase, egress.walk.phase) {
-            (phase::OPENING, phase::HEAD | phase::PAYLOAD) => Some(Direction::Ingress),
-            (phase::HEAD | phase::PAYLOAD, phase::OPENING) => Some(Direction::Egress),
+        // Only a client has to begin with the preface.
+        match (ingress.walk.in_frames(), egress.walk.in_frames()) {
+            (false, true) => Some(Direction::Ingress),
+            (true, false) => Some(Direction::Egress),
             _ => None,
         }
     }
@@ -241,8 +255,9 @@ pub const MAX_PLACES: u32 = 16;
 
 const _: () = assert!(size_of::<ObjectKey>() == 16);
 const _: () = assert!(size_of::<PlainHalf>() == 136);
-const _: () = assert!(size_of::<Plaintext>() == 304);
+const _: () = assert!(size_of::<Plaintext>() == 312);
 const _: () = assert!(size_of::<CallKey>() == 16);
+const _: () = assert!(size_of::<Run>() == 24);
 const _: () = assert!(size_of::<Hello>() == 40);
 const _: () = assert!(size_of::<KernelPlaces>() == 36);
 
@@ -286,14 +301,14 @@ mod tests {
     #[test]
     fn sides() {
         let mut object = Plaintext::default();
-        object.start(&ObjectKey::default(), tie::RANDOM);
+        object.start(&ObjectKey::default(), tie::RANDOM, 1);
         assert_eq!(object.hello(), None);
         object.halves[1].walk.phase = phase::HEAD;
         assert_eq!(object.hello(), Some(Direction::Ingress));
         object.shared.requests = 2;
         assert_eq!(object.hello(), Some(Direction::Egress));
         object = Plaintext::default();
-        object.join(&ObjectKey::default(), tie::RANDOM);
+        object.join(&ObjectKey::default(), tie::RANDOM, 1);
         object.halves[1].walk.phase = phase::HEAD;
         assert_eq!(object.hello(), None);
     }

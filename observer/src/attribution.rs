@@ -263,7 +263,14 @@ impl Attribution {
     }
 }
 
+/// What a peer is called of which nothing is known.
+const NOWHERE: &str = "_unknown";
+
+/// The address of the peer. A connection that was seen inside of its process, but not on its socket, has none.
 fn address(socket: &Socket) -> Arc<str> {
+    if socket.remote == [0; 16] && socket.remote_port == 0 {
+        return NOWHERE.into();
+    }
     std::net::Ipv6Addr::from(socket.remote)
         .to_canonical()
         .to_string()

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use mistake::Mistakes;
 pub use resolve::{Said, resolve};
 pub use structured::{DatabasePorts, Structured};
-pub use table::{Kubernetes, LogFormat};
+pub use table::{Kubernetes, LogFormat, Tls};
 
 use crate::{attribution, endpoint, metrics, pipeline};
 
@@ -45,7 +45,7 @@ pub struct Config {
     pub ring_bytes: u32,
     pub max_connections: usize,
     pub gauge_interval: Duration,
-    pub tls: bool,
+    pub tls: Tls,
     /// `None`: find it.
     pub cgroup: Option<PathBuf>,
     pub kubernetes: Kubernetes,
@@ -72,7 +72,7 @@ impl Default for Config {
             ring_bytes: 4 << 20,
             max_connections: pipeline::DEFAULT_MAX_CONNECTIONS,
             gauge_interval: Duration::from_secs(5),
-            tls: false,
+            tls: Tls::Hidden,
             cgroup: None,
             kubernetes: Kubernetes::Auto,
             kubelet: None,

@@ -16,7 +16,7 @@ use crate::attribution::kubernetes::Status;
 use crate::attribution::kubernetes::{connect, informer::Informer};
 use crate::attribution::roster::Roster;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::endpoint::{Endpoint, Health};
 use crate::gauge::database::Ports;
 use crate::gauge::own::Account;
@@ -76,7 +76,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     }
     let options = probe::Options {
         ring_bytes: config.ring_bytes,
-        tls: config.tls,
+        tls: config.tls == Tls::Seen,
     };
     let begun = Instant::now();
     let (mut probe, ring) = Probe::attach(OBJECT, &root, options)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use observer::config::args::{self, Act, Page};
 use observer::config::{Config, Said, resolve};
-use observer::{config, daemon, metrics, preflight, top};
+use observer::{config, daemon, metrics, preflight, tls, top};
 
 fn main() -> ExitCode {
     let act = args::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
@@ -21,7 +21,10 @@ fn main() -> ExitCode {
 fn perform(act: Act) -> anyhow::Result<ExitCode> {
     match act {
         Act::Run { flags } => daemon::run(&settled(flags)?.0),
-        Act::Check { flags, json } => Ok(preflight::check(&settled(flags)?.0, json)),
+        Act::Check {
+            targets: true, json, ..
+        } => print(&tls::Report::of_now().text(json)),
+        Act::Check { flags, json, .. } => Ok(preflight::check(&settled(flags)?.0, json)),
         Act::Replay { flags, file, format } => observer::replay::run(&settled(flags)?.0, &file, format),
         Act::Top { flags, url } => top::run(&settled(flags)?.0, url.as_deref()),
         Act::Config { flags } => print(&settled(flags)?.1.to_string()),

@@ -179,7 +179,11 @@ impl<N: Naming> Pipeline<N> {
 
     /// A socket has ended: so will what was seen of it in plaintext, if anything was.
     fn depart(&mut self, cookie: u64, time: u64) {
-        if self.connections.get(&cookie).is_some_and(Connection::is_decrypted) {
+        if self
+            .connections
+            .get(&cookie)
+            .is_some_and(Connection::is_decrypted)
+        {
             self.departing.add(cookie, time);
         }
     }
@@ -210,6 +214,8 @@ impl<N: Naming> Pipeline<N> {
         for (cookie, attributed) in self.naming.answers(instant) {
             self.named(cookie, attributed);
         }
+        // Nobody reads any more.
+        self.end_departed();
         self.sweep();
     }
 

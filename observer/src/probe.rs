@@ -6,9 +6,9 @@
 mod cgroup;
 pub mod claim;
 mod heap;
-mod kernel_types;
 #[cfg(feature = "kernel-log")]
 mod kernel_log;
+mod kernel_types;
 mod object;
 pub mod privilege;
 mod program;
@@ -125,9 +125,11 @@ impl Probe {
         if object.is_empty() {
             return Err(ProbeError::NoObject);
         }
-        let missing = Capabilities::effective()
-            .map(Capabilities::missing)
-            .unwrap_or_default();
+        let effective = Capabilities::effective();
+        let mut missing = effective.map(Capabilities::missing).unwrap_or_default();
+        if options.tls {
+            missing.extend(effective.into_iter().flat_map(Capabilities::missing_for_tls));
+        }
         if !missing.is_empty() {
             return Err(ProbeError::Privilege(missing));
         }

@@ -5,7 +5,7 @@
 //! panics, and what is not certain is skipped with a [`Reason`].
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -16,16 +16,19 @@ mod code;
 mod elf;
 mod go;
 mod judge;
+mod layer;
 pub mod mapped;
 mod maps;
 mod name;
 mod openssl;
 mod random;
 mod reason;
+mod report;
 mod scout;
 pub mod watch;
 
 pub use reason::Reason;
+pub use report::Report;
 pub use scout::{Judged, Scout, Verdict};
 
 /// What a probe point means; each is one kernel program.
@@ -133,6 +136,13 @@ impl Target {
         use std::os::fd::AsRawFd;
         PathBuf::from(format!("/proc/self/fd/{}", self.opened.as_raw_fd()))
     }
+}
+
+/// What one file holds, whether or not a process has it mapped.
+pub fn examine(path: &Path) -> std::io::Result<Vec<Verdict>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    Ok(judge::judge(&bytes::Opened { file: &file, length }, path))
 }
 
 #[cfg(test)]

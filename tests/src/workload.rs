@@ -22,6 +22,7 @@ pub mod plan;
 pub mod python;
 mod rust;
 pub mod tally;
+pub mod tls;
 
 pub use peer::{Client, Server};
 pub use python::environment;

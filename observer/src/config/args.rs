@@ -19,6 +19,8 @@ pub enum Act {
     Check {
         flags: Flags,
         json: bool,
+        /// Of this machine's programs and libraries, not of the machine.
+        targets: bool,
     },
     Config {
         flags: Flags,
@@ -78,7 +80,17 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("check")
                 .about("Say what this kernel, container and these privileges allow, and what to do about the rest")
-                .after_help("Exit code 0, or 1 when the observer cannot run here.")
+                .after_help(
+                    "Exit code 0, or 1 when the observer cannot run here; with --targets always 0.\n\
+                     With --targets it lists the files with TLS in them that processes have mapped now: what would be \
+                     probed for encrypted calls, and of what is not, the reason.",
+                )
+                .arg(
+                    Arg::new("targets")
+                        .long("targets")
+                        .action(ArgAction::SetTrue)
+                        .help("Say which TLS libraries and programs would be probed"),
+                )
                 .arg(choice("format", "text|json", &["text", "json"]).help("For people or for machines"))
                 .args(settings()),
         )
@@ -156,6 +168,7 @@ pub fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Act, clap::Erro
     let act = match name.as_str() {
         "check" => Act::Check {
             json: word("format").as_deref() == Some("json"),
+            targets: matches.get_flag("targets"),
             flags: flags(&mut matches),
         },
         "config" => Act::Config {
@@ -248,7 +261,16 @@ mod tests {
             read("observer check --format json"),
             Ok(Act::Check {
                 flags: flags.clone(),
-                json: true
+                json: true,
+                targets: false
+            })
+        );
+        assert_eq!(
+            read("observer check --targets"),
+            Ok(Act::Check {
+                flags: flags.clone(),
+                json: false,
+                targets: true
             })
         );
         assert_eq!(read("observer config"), Ok(Act::Config { flags: flags.clone() }));

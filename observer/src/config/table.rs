@@ -24,6 +24,14 @@ pub enum Kubernetes {
     Off,
 }
 
+/// What is inside of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    Hidden,
+    /// By probes in the libraries that encrypt.
+    Seen,
+}
+
 const HOUR: u64 = 3_600_000;
 
 /// Flag and variable only: it says where the file is.
@@ -196,7 +204,7 @@ pub static GAUGE_INTERVAL: Setting<Duration> = Setting {
     parse: |text| setting::duration(text, 1000, 300_000),
 };
 
-pub static TLS: Setting<bool> = Setting {
+pub static TLS: Setting<Tls> = Setting {
     about: About {
         name: "tls",
         value: "true|false",
@@ -205,7 +213,7 @@ pub static TLS: Setting<bool> = Setting {
         reason: "Probes change the code of running processes, if only by an instruction, and cost some microseconds for \
                  each read and write; they need CAP_SYS_PTRACE to find the libraries. Off, they cost nothing.",
     },
-    parse: setting::boolean,
+    parse: |text| setting::word(text, &[("true", Tls::Seen), ("false", Tls::Hidden)]),
 };
 
 pub static CGROUP: Setting<PathBuf> = Setting {

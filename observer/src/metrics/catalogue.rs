@@ -198,11 +198,10 @@ pub static WEB_CONFIG_RELOADS: Family = own(
     &["result"],
 )
 .help("Times that the changed web configuration file was read; after a failure the old one stays.");
-pub static TLS_FILES: Family = own(Kind::Gauge, "marty_observer_tls_files", &["verdict"])
-    .help(
-        "With --tls: program files and libraries in which processes encrypt, by whether they are probed; \
+pub static TLS_FILES: Family = own(Kind::Gauge, "marty_observer_tls_files", &["verdict"]).help(
+    "With --tls: program files and libraries in which processes encrypt, by whether they are probed; \
          observer check --targets names them.",
-    );
+);
 pub static LOG_SUPPRESSED: Family = own(Kind::Counter, "marty_observer_log_suppressed_total", &[])
     .help("Log lines left out because the same line came too often.");
 

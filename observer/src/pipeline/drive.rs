@@ -78,6 +78,7 @@ impl<N: Naming> Drive<N> {
     }
 
     /// Who tells of connections that ended with their process.
+    #[must_use]
     pub fn with_ended(mut self, orphaned: Option<Receiver<u64>>) -> Self {
         self.orphaned = orphaned;
         self

@@ -1,6 +1,7 @@
 //! Records in, numbers out.
 
 mod naming;
+mod plaintext;
 
 use std::sync::Arc;
 

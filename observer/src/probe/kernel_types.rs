@@ -76,7 +76,9 @@ impl<'a> Description<'a> {
         let mut at = begin;
         while at + TYPE <= end {
             types.push(at);
-            at = at.checked_add(TYPE)?.checked_add(length_behind(word(bytes, at + 4)?))?;
+            at = at
+                .checked_add(TYPE)?
+                .checked_add(length_behind(word(bytes, at + 4)?))?;
         }
         Some(Self {
             bytes,
@@ -101,7 +103,11 @@ impl<'a> Description<'a> {
             let at = structure + TYPE + index * TYPE;
             let place = word(self.bytes, at + 8)?;
             // With bit fields in the structure, the upper byte is the size of one.
-            let bits = if info >> 31 == 1 { place & 0x00ff_ffff } else { place };
+            let bits = if info >> 31 == 1 {
+                place & 0x00ff_ffff
+            } else {
+                place
+            };
             if self.is_named(at, member) {
                 return Some(bits / 8);
             }
@@ -125,7 +131,10 @@ impl<'a> Description<'a> {
         let Some(offset) = word(self.bytes, at).and_then(|offset| usize::try_from(offset).ok()) else {
             return false;
         };
-        let text = self.strings.checked_add(offset).and_then(|from| self.bytes.get(from..));
+        let text = self
+            .strings
+            .checked_add(offset)
+            .and_then(|from| self.bytes.get(from..));
         text.and_then(|text| text.strip_prefix(name.as_bytes()))
             .is_some_and(|rest| rest.first() == Some(&0))
     }
@@ -166,11 +175,30 @@ mod tests {
         let info = |kind: u32, count: u32| kind << 24 | count;
         let words = [
             // 1: int
-            9, info(kind::INT, 0), 4, 32,
+            9,
+            info(kind::INT, 0),
+            4,
+            32,
             // 2: the inner structure
-            0, info(kind::STRUCT, 2), 8, 5, 1, 0, 7, 1, 32,
+            0,
+            info(kind::STRUCT, 2),
+            8,
+            5,
+            1,
+            0,
+            7,
+            1,
+            32,
             // 3: struct a
-            1, info(kind::STRUCT, 2), 12, 3, 1, 0, 0, 2, 32,
+            1,
+            info(kind::STRUCT, 2),
+            12,
+            3,
+            1,
+            0,
+            0,
+            2,
+            32,
         ];
         let types: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).collect();
         let mut bytes = MAGIC.to_ne_bytes().to_vec();

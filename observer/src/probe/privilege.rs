@@ -8,22 +8,29 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     NetAdmin,
+    SysPtrace,
     SysAdmin,
     Perfmon,
     Bpf,
+    CheckpointRestore,
 }
 
 impl Capability {
     /// What is needed on kernels that have it, that is since 5.8.
     pub const NEEDED: [Self; 3] = [Self::Bpf, Self::NetAdmin, Self::Perfmon];
+    /// What probing processes needs besides (`--tls`). Tried on 6.18: the kernel makes user space probes of perf events for
+    /// `CAP_SYS_ADMIN` only, `CAP_PERFMON` is not enough.
+    pub const NEEDED_FOR_TLS: [Self; 2] = [Self::SysAdmin, Self::SysPtrace];
 
     /// Number in `linux/capability.h`.
     const fn bit(self) -> u32 {
         match self {
             Self::NetAdmin => 12,
+            Self::SysPtrace => 19,
             Self::SysAdmin => 21,
             Self::Perfmon => 38,
             Self::Bpf => 39,
+            Self::CheckpointRestore => 40,
         }
     }
 
@@ -31,9 +38,11 @@ impl Capability {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
             Self::Perfmon => "CAP_PERFMON",
             Self::Bpf => "CAP_BPF",
+            Self::CheckpointRestore => "CAP_CHECKPOINT_RESTORE",
         }
     }
 
@@ -42,9 +51,11 @@ impl Capability {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::NetAdmin => "attaching programs that see packets",
-            Self::SysAdmin => "nothing here",
+            Self::SysPtrace => "seeing which TLS libraries other processes have mapped",
+            Self::SysAdmin => "probes inside of processes",
             Self::Perfmon => "programs that read what segments hold while they wait",
             Self::Bpf => "loading programs and making maps",
+            Self::CheckpointRestore => "reaching libraries that are mapped and deleted on disk",
         }
     }
 }
@@ -100,6 +111,17 @@ impl Capabilities {
     }
 }
 
+impl Capabilities {
+    /// What is needed for `--tls` and not there.
+    #[must_use]
+    pub fn missing_for_tls(self) -> Vec<Capability> {
+        Capability::NEEDED_FOR_TLS
+            .into_iter()
+            .filter(|needed| !self.has(*needed))
+            .collect()
+    }
+}
+
 /// Kernels before 5.11 charge maps to the memory that a process may lock. Returns what the system answered: on newer
 /// kernels a refusal means nothing.
 pub fn unlock_memory() -> std::io::Result<()> {
@@ -128,6 +150,15 @@ mod tests {
         check("0000004000001000", &[Capability::Bpf]);
         check("000000c000000000", &[Capability::NetAdmin]);
         check("0000000000000000", &Capability::NEEDED);
+    }
+
+    #[test]
+    fn probing_processes_needs_more() {
+        let three = Capabilities::of(&Capability::NEEDED);
+        assert_eq!(three.missing_for_tls(), Capability::NEEDED_FOR_TLS);
+        let both = Capabilities::of(&Capability::NEEDED_FOR_TLS);
+        assert_eq!(both.missing_for_tls(), []);
+        assert_eq!(both.missing(), []);
     }
 
     #[test]

@@ -101,7 +101,9 @@ pub fn tail_calls(ebpf: &mut Ebpf) -> Result<[ProgramArray<MapData>; 2], ProbeEr
 pub fn walks(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>, ProbeError> {
     fill_with(ebpf, "PLAINTEXT", &uprobe::WALKS, |ebpf, name| {
         let walk: &mut UProbe = program(ebpf, name)?;
-        walk.fd().and_then(|fd| Ok(fd.try_clone()?)).map_err(refused(name))
+        walk.fd()
+            .and_then(|fd| Ok(fd.try_clone()?))
+            .map_err(refused(name))
     })
 }
 

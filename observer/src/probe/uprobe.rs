@@ -102,11 +102,12 @@ impl Attacher {
     /// Of programs that are loaded already.
     pub(super) fn new(ebpf: &mut Ebpf, tail_calls: ProgramArray<MapData>) -> Result<Self, ProbeError> {
         let mut kernel: Array<MapData, [u8; size_of::<KernelPlaces>()]> = map(ebpf, "KERNEL")?;
-        match kernel_types::places() {
-            Some(places) => set(&mut kernel, "KERNEL", 0, bytes_of_places(&places))?,
-            None => tracing::warn!(
+        if let Some(places) = kernel_types::places() {
+            set(&mut kernel, "KERNEL", 0, bytes_of_places(&places))?;
+        } else {
+            tracing::warn!(
                 "the kernel does not describe its types: sockets of Go's encrypted connections are not found"
-            ),
+            );
         }
         Ok(Self {
             ebpf: Weak::new(),
@@ -163,8 +164,14 @@ impl Attacher {
         if self.known.contains(&place) {
             return;
         }
-        let Some(index) = u32::try_from(self.known.len()).ok().filter(|index| *index < MAX_PLACES) else {
-            tracing::warn!(?place, "too many kinds of TLS libraries: sockets of this one are not found");
+        let Some(index) = u32::try_from(self.known.len())
+            .ok()
+            .filter(|index| *index < MAX_PLACES)
+        else {
+            tracing::warn!(
+                ?place,
+                "too many kinds of TLS libraries: sockets of this one are not found"
+            );
             return;
         };
         self.known.push(place);
@@ -185,7 +192,9 @@ impl Attacher {
         let mut ended = Vec::new();
         for key in keys {
             let (_, process) = key.split_at(size_of::<u64>());
-            let process = process.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+            let process = process
+                .first_chunk()
+                .map_or(0, |bytes| u32::from_ne_bytes(*bytes));
             if is_alive(process) {
                 continue;
             }
@@ -211,9 +220,7 @@ fn attach_one(
     point: Point,
     path: &Path,
 ) -> Result<UProbeLinkId, ProgramError> {
-    let program = ebpf
-        .program_mut(name)
-        .ok_or(ProgramError::NotLoaded)?;
+    let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let probe: &mut UProbe = program.try_into()?;
     probe.attach(
         UProbeAttachLocation::AbsoluteOffset(point.offset),

@@ -26,7 +26,7 @@ pub fn reach(process: &Path, mapping: &Mapping) -> Result<Reached, Reason> {
     let mut reason = Reason::Deleted;
     if !mapping.deleted {
         let path = process.join("root").join(relative(&mapping.path));
-        match beneath(&process.join("root"), &mapping.path).map(|file| verified(file, path, mapping.file)) {
+        match beneath(&process.join("root"), &mapping.path).map(|file| verified(&file, path, mapping.file)) {
             Ok(Ok(Some(reached))) => return Ok(reached),
             Ok(Ok(None)) | Err(Errno::NOENT | Errno::NOTDIR) => reason = Reason::Replaced,
             Ok(Err(error)) => reason = error,
@@ -40,12 +40,16 @@ pub fn reach(process: &Path, mapping: &Mapping) -> Result<Reached, Reason> {
     ] {
         let opened = open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         if let Ok(file) = opened
-            && let Ok(Some(reached)) = verified(file, path, mapping.file)
+            && let Ok(Some(reached)) = verified(&file, path, mapping.file)
         {
             return Ok(reached);
         }
     }
-    Err(reason)
+    Err(if process.join("maps").exists() {
+        reason
+    } else {
+        Reason::Ended
+    })
 }
 
 /// A name only: opening a device or a pipe does something, and may wait for ever. Links, which a container may have put
@@ -71,8 +75,8 @@ fn relative(path: &Path) -> &Path {
 }
 
 /// Opens it for reading if it is the regular file that is mapped; `None`: it is another.
-fn verified(name: OwnedFd, path: PathBuf, expected: FileId) -> Result<Option<Reached>, Reason> {
-    let stat = fstat(&name).map_err(refusal)?;
+fn verified(name: &OwnedFd, path: PathBuf, expected: FileId) -> Result<Option<Reached>, Reason> {
+    let stat = fstat(name).map_err(refusal)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Ok(None);
     }

@@ -234,8 +234,8 @@ impl<'a, B: Bytes + ?Sized> Elf<'a, B> {
                 .iter()
                 .position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'.');
             let word = word.get(..end.unwrap_or(0)).unwrap_or_default();
-            let dots = word.iter().filter(|byte| **byte == b'.').count();
-            if dots == 2 && word.first().is_some_and(u8::is_ascii_digit) {
+            let numbers = word.split(|byte| *byte == b'.').count();
+            if numbers == 3 && word.first().is_some_and(u8::is_ascii_digit) {
                 version = String::from_utf8(word.to_vec()).ok();
             }
             version.is_none()

@@ -29,7 +29,7 @@ pub fn judge(bytes: &(impl Bytes + ?Sized), name: &Path) -> Vec<Result<Found, Re
 fn hint<B: Bytes + ?Sized>(elf: &Elf<'_, B>) -> Option<Reason> {
     const HINTS: [(&str, Reason); 2] = [
         ("/rustls-0.", Reason::Rustls),
-        ("boringssl/ssl/ssl_lib.cc", Reason::StrippedBoringSsl),
+        ("/ssl/d1_both.cc", Reason::StrippedBoringSsl),
     ];
     let data = elf.section(".rodata")?;
     let length = data.length.min(MAX_DATA);

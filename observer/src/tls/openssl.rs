@@ -1,4 +1,4 @@
-//! OpenSSL and what has its interface (BoringSSL, LibreSSL), as a shared library or linked into a program that kept the
+//! OpenSSL and what has its interface (`BoringSSL`, `LibreSSL`), as a shared library or linked into a program that kept the
 //! names.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ const OPTIONAL: [(&str, Act); 3] = [
     ("SSL_write_ex", Act::WriteEx),
 ];
 const RANDOM: &str = "SSL_get_client_random";
-/// BoringSSL alone has it.
+/// `BoringSSL` alone has it.
 const BORING: &str = "SSL_set_custom_verify";
 
 /// Of the data of a program that a version is looked for in; Node has 47 MB.

@@ -3,6 +3,8 @@
 /// One word for each cause; the text says what it means and, where something can be done, what.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
+    #[error("its process ended while it was looked at")]
+    Ended,
     #[error("deleted on disk, and CAP_CHECKPOINT_RESTORE is missing to reach what is still mapped")]
     Deleted,
     #[error(

@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::access::{self, Reached};
 use super::bytes::Opened;
+use super::layer::Layer;
 use super::maps::{self, Mapping};
 use super::name::Name;
 use super::{FileId, Found, Reason, Target, judge};
@@ -22,6 +23,10 @@ pub struct Judged {
     pub processes: u32,
     /// Usually one; empty: no TLS.
     pub verdicts: Vec<Verdict>,
+    /// What lies under it, if it is of an overlay: one of those that share it is the target.
+    layer: Option<Layer>,
+    /// Whether it was returned as a target.
+    told: bool,
     /// Size and time of the last change, of a file that could be opened.
     state: Option<State>,
     /// The scan that looked last.
@@ -40,6 +45,8 @@ type State = (u64, (i64, u64));
 pub struct Scout {
     procfs: PathBuf,
     known: FxHashMap<FileId, Judged>,
+    /// Files of layers that are targets, with size and time: not all file systems have a name of their own.
+    layers: FxHashSet<(Layer, State)>,
     pass: u64,
     hidden: u32,
     refused: u64,
@@ -66,6 +73,7 @@ impl Scout {
         Self {
             procfs: PathBuf::from("/proc"),
             known: FxHashMap::default(),
+            layers: FxHashSet::default(),
             pass: 0,
             hidden: 0,
             refused: 0,
@@ -117,12 +125,18 @@ impl Scout {
     /// probes can go.
     pub fn retire(&mut self) -> Vec<FileId> {
         let mut retired = Vec::new();
+        let is_gone = |judged: &Judged| judged.absent >= MAX_ABSENT;
+        // One container of an image has ended and others have not: the probes are theirs, too.
+        let present = self.known.values().filter(|judged| !is_gone(judged));
+        let shared: FxHashSet<_> = present.filter_map(Judged::shared).collect();
+        self.layers.retain(|layer| shared.contains(layer));
         self.known.retain(|file, judged| {
-            let gone = judged.absent >= MAX_ABSENT;
-            if gone && judged.is_target() {
+            let gone = is_gone(judged);
+            let kept = judged.told && judged.shared().is_some_and(|layer| shared.contains(&layer));
+            if gone && judged.told && !kept {
                 retired.push(*file);
             }
-            !gone
+            !gone || kept
         });
         retired
     }
@@ -145,7 +159,7 @@ impl Scout {
         match mappings {
             Ok(mappings) => {
                 for mapping in mappings {
-                    self.consider(&folder, mapping, targets);
+                    self.consider(&folder, &mapping, targets);
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => self.hidden += 1,
@@ -154,7 +168,7 @@ impl Scout {
         }
     }
 
-    fn consider(&mut self, folder: &Path, mapping: Mapping, targets: &mut Vec<Target>) {
+    fn consider(&mut self, folder: &Path, mapping: &Mapping, targets: &mut Vec<Target>) {
         let file = mapping.file;
         let full = self.known.len() >= MAX_KNOWN;
         if full && !self.known.contains_key(&file) {
@@ -167,12 +181,14 @@ impl Scout {
             return;
         }
         match Name::judge(&mapping.path) {
-            Name::Without => judged.settle(Vec::new(), &mapping),
-            Name::Skipped(reason) => judged.settle(vec![Err(reason)], &mapping),
-            Name::Open => match access::reach(folder, &mapping) {
-                Ok(reached) => judged.renew(reached, &mapping, targets),
+            Name::Without => judged.settle(Vec::new(), mapping),
+            Name::Skipped(reason) => judged.settle(vec![Err(reason)], mapping),
+            Name::Open => match access::reach(folder, mapping) {
+                Ok(reached) => judged.renew(reached, mapping, &mut self.layers, targets),
                 // What was judged before keeps its verdict: its file may be gone from the disk and be mapped still.
                 Err(_) if judged.state.is_some() => {}
+                // The next process that has it mapped is asked.
+                Err(Reason::Ended) => {}
                 Err(reason) => judged.say(vec![Err(reason)], &mapping.path),
             },
         }
@@ -186,10 +202,23 @@ impl Judged {
             shown: PathBuf::new(),
             processes: 0,
             verdicts: Vec::new(),
+            layer: None,
+            told: false,
             state: None,
             pass: 0,
             tries: 0,
             absent: 0,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn of(shown: &str, processes: u32, verdicts: Vec<Verdict>) -> Self {
+        let file = FileId { device: 1, inode: 1 };
+        Self {
+            shown: shown.into(),
+            processes,
+            verdicts,
+            ..Self::unknown(file)
         }
     }
 
@@ -215,7 +244,19 @@ impl Judged {
         self.say(verdicts, &mapping.path);
     }
 
-    fn renew(&mut self, reached: Reached, mapping: &Mapping, targets: &mut Vec<Target>) {
+    /// The file of a layer, as long as it is a target.
+    fn shared(&self) -> Option<(Layer, State)> {
+        let layer = self.layer.clone().filter(|_| self.is_target())?;
+        Some((layer, self.state?))
+    }
+
+    fn renew(
+        &mut self,
+        reached: Reached,
+        mapping: &Mapping,
+        layers: &mut FxHashSet<(Layer, State)>,
+        targets: &mut Vec<Target>,
+    ) {
         let Reached {
             file,
             path,
@@ -232,8 +273,16 @@ impl Judged {
             length: size,
         };
         let verdicts = judge::judge(&opened, &mapping.path);
+        self.layer = Layer::of(&file);
+        self.say(verdicts, &mapping.path);
+        // Another container has it, and its probes are hit by this one, too.
+        if !self.is_target() || self.shared().is_some_and(|shared| !layers.insert(shared)) {
+            return;
+        }
+        self.told = true;
         let opened = Arc::new(file);
-        targets.extend(verdicts.iter().flatten().map(|found| {
+        let verdicts = self.verdicts.iter().flatten();
+        targets.extend(verdicts.map(|found| {
             let Found {
                 library,
                 version,
@@ -251,7 +300,6 @@ impl Judged {
                 opened: Arc::clone(&opened),
             }
         }));
-        self.say(verdicts, &mapping.path);
     }
 
     fn say(&mut self, verdicts: Vec<Verdict>, path: &Path) {
@@ -266,3 +314,6 @@ impl Judged {
         self.verdicts = verdicts;
     }
 }
+
+#[cfg(test)]
+mod tests;

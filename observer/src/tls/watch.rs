@@ -17,8 +17,8 @@ use super::mapped::Mappings;
 use super::{FileId, Scout, Target};
 use crate::metrics::Registry;
 use crate::metrics::own::TlsFile;
-use crate::probe::uprobe::{AttachError, Attached};
 use crate::probe::Attacher;
+use crate::probe::uprobe::{AttachError, Attached};
 
 /// A pass over all processes: finds what was missed, and what can go.
 const SCAN: Duration = Duration::from_secs(30);
@@ -104,7 +104,11 @@ impl Keeper {
     fn run(mut self, told: &UnixStream) {
         let mut scanned = Instant::now();
         loop {
-            let every = if self.mappings.is_some() { SCAN } else { SCAN_UNTOLD };
+            let every = if self.mappings.is_some() {
+                SCAN
+            } else {
+                SCAN_UNTOLD
+            };
             match self.wait(told, (scanned + every).saturating_duration_since(Instant::now())) {
                 Woken::Stop => return,
                 Woken::Mapped => self.look(),
@@ -140,9 +144,7 @@ impl Keeper {
     /// What was mapped since the last look.
     fn look(&mut self) {
         thread::sleep(GATHER);
-        let Self {
-            mappings, scout, ..
-        } = self;
+        let Self { mappings, scout, .. } = self;
         let mut processes = Vec::new();
         if let Some(mappings) = mappings {
             mappings.drain(|process, file| {
@@ -201,7 +203,9 @@ impl Keeper {
     }
 
     fn forget(&mut self) {
-        let gone = self.attacher.forget(|process| Path::new(&format!("/proc/{process}")).exists());
+        let gone = self
+            .attacher
+            .forget(|process| Path::new(&format!("/proc/{process}")).exists());
         for connection in gone {
             // The loop that counts has ended: so will this one.
             let _ = self.ended.send(connection);

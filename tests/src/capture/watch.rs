@@ -34,8 +34,15 @@ pub fn attach(group: Option<&Path>, ring_bytes: u32) -> Result<(Probe, Ring), Er
     }
     let object = object()?;
     let root = Root::find(group).map_err(|error| Error::Missing(error.to_string()))?;
-    Probe::attach(&object, &root, Options { ring_bytes, tls: false })
-        .map_err(|error| Error::Broken(format!("{error}\n{error:?}")))
+    Probe::attach(
+        &object,
+        &root,
+        Options {
+            ring_bytes,
+            tls: false,
+        },
+    )
+    .map_err(|error| Error::Broken(format!("{error}\n{error:?}")))
 }
 
 #[derive(Debug)]

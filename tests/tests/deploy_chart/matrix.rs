@@ -21,7 +21,7 @@ pub const CLOSED: [&str; 11] = [
     "podMonitor.basicAuth.password.key=password",
 ];
 
-pub const MATRIX: [&[&str]; 9] = [
+pub const MATRIX: [&[&str]; 10] = [
     &[],
     &OPERATOR,
     &[
@@ -35,6 +35,7 @@ pub const MATRIX: [&[&str]; 9] = [
         "web.scheme=HTTPS",
         "ptrace=true",
     ],
+    &["tls=true"],
     &CLOSED,
     &[
         "hostNetwork=true",

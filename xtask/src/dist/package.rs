@@ -19,7 +19,7 @@ const COMPLETIONS: [(&str, &str); 3] = [
 ];
 
 /// From `deploy`, with their places and whether they are settings.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (
         "systemd/marty-observer.service",
         "usr/lib/systemd/system/marty-observer.service",
@@ -29,6 +29,10 @@ const FILES: [(&str, &str); 4] = [
     (
         "systemd/owners.conf",
         "usr/share/doc/marty-observer/examples/owners.conf",
+    ),
+    (
+        "systemd/tls.conf",
+        "usr/share/doc/marty-observer/examples/tls.conf",
     ),
 ];
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use observer_ebpf::record::Socket;
 
+use super::super::address;
 use super::super::identity::{Identity, Source};
 use super::super::service::{self, Facts};
 use super::super::socket::{Address, Sockets, State};
@@ -20,7 +21,7 @@ impl Resolver {
         let name = self
             .listed(remote)
             .or_else(|| self.listening_here(socket, remote, now));
-        name.unwrap_or_else(|| remote.ip().to_string().into())
+        name.unwrap_or_else(|| address(socket))
     }
 
     fn listed(&self, remote: Address) -> Option<Arc<str>> {

@@ -81,7 +81,7 @@ fn with(more: &[(&'static str, u16, u64)]) -> Vec<u8> {
 }
 
 #[track_caller]
-fn check(file: &[u8], expected: Result<Option<Library>, Reason>) {
+fn check(file: &[u8], expected: &Result<Option<Library>, Reason>) {
     let verdicts = judge(file, Path::new("libssl.so.3"));
     let found = match verdicts.as_slice() {
         [] => Ok(None),
@@ -89,7 +89,7 @@ fn check(file: &[u8], expected: Result<Option<Library>, Reason>) {
         [Err(reason)] => Err(reason.clone()),
         more => panic!("{more:?}"),
     };
-    assert_eq!(found, expected);
+    assert_eq!(found, *expected);
 }
 
 #[test]
@@ -115,37 +115,37 @@ fn offsets_in_the_file() {
 
 #[test]
 fn whose_it_is() {
-    check(&with(&[]), Ok(Some(Library::OpenSsl)));
+    check(&with(&[]), &Ok(Some(Library::OpenSsl)));
     let boring = ("SSL_set_custom_verify", 1, ADDRESS + 0x50);
-    check(&with(&[boring]), Ok(Some(Library::BoringSsl)));
+    check(&with(&[boring]), &Ok(Some(Library::BoringSsl)));
 }
 
 #[test]
 fn what_uses_it_is_not_it() {
     let elsewhere = WHOLE.map(|(name, _, _)| (name, 0, 0));
-    check(&file(&elsewhere), Ok(None));
+    check(&file(&elsewhere), &Ok(None));
     check(
         &file(&[("XSSL_read", 1, ADDRESS), ("SSL_reader", 1, ADDRESS)]),
-        Ok(None),
+        &Ok(None),
     );
-    check(&file(&[]), Ok(None));
-    check(b"#!/bin/sh\n", Ok(None));
+    check(&file(&[]), &Ok(None));
+    check(b"#!/bin/sh\n", &Ok(None));
 }
 
 #[test]
 fn never_guessed() {
-    check(&file(&WHOLE[1..]), Err(Reason::Incomplete("SSL_new")));
+    check(&file(&WHOLE[1..]), &Err(Reason::Incomplete("SSL_new")));
     check(
         &with(&[("SSL_read", 1, ADDRESS + 0x80)]),
-        Err(Reason::Ambiguous("SSL_read")),
+        &Err(Reason::Ambiguous("SSL_read")),
     );
     check(
         &with(&[("SSL_clear", 1, ADDRESS + 0x1000)]),
-        Err(Reason::Damaged("a function outside of the code")),
+        &Err(Reason::Damaged("a function outside of the code")),
     );
     check(
         &with(&[("SSL_clear", 1, 1)]),
-        Err(Reason::Damaged("a function outside of the code")),
+        &Err(Reason::Damaged("a function outside of the code")),
     );
 }
 
@@ -153,10 +153,10 @@ fn never_guessed() {
 fn other_machines() {
     let mut other = with(&[]);
     other[4] = elf::ELFCLASS32;
-    check(&other, Err(Reason::Foreign("not 64 bits, little-endian")));
+    check(&other, &Err(Reason::Foreign("not 64 bits, little-endian")));
     let mut other = with(&[]);
     other[18] = 8;
-    check(&other, Err(Reason::Foreign("another processor")));
+    check(&other, &Err(Reason::Foreign("another processor")));
 }
 
 #[test]

@@ -62,59 +62,93 @@ struct State {
 
 /// `code` is the function, `address` where it is.
 pub fn place(code: &[u8], address: u64) -> Option<RandomPlace> {
-    let mut registers = [Value::Unknown; 48];
-    set(&mut registers, Register::RDI, Value::Address(Base::Object, 0));
-    set(&mut registers, Register::RSI, Value::Buffer(0));
-    let mut ways = vec![State { at: 0, registers }];
-    let mut seen = HashSet::new();
-    let mut copied: Option<(Base, i64)> = None;
-    let mut steps = 0;
-    while let Some(mut state) = ways.pop() {
-        while seen.insert(state) {
-            steps += 1;
-            if steps > MAX_STEPS || ways.len() > MAX_WAYS {
-                return None;
-            }
-            let rest = code.get(state.at..).filter(|rest| !rest.is_empty());
-            let Some(rest) = rest else { break };
-            let ip = address.wrapping_add(state.at as u64);
-            let instruction = Decoder::with_ip(64, rest, ip, DecoderOptions::NONE).decode();
-            if instruction.is_invalid() {
-                return None;
-            }
-            let step = step(&instruction, &mut state.registers);
-            if let Some(source) = step.copied {
-                // Two places: one of them is misread.
-                if copied.is_some_and(|other| other != source) {
-                    return None;
-                }
-                copied = Some(source);
-            }
-            let target = instruction.near_branch_target().wrapping_sub(address);
-            let target = usize::try_from(target).unwrap_or(usize::MAX);
-            if step.branches {
-                ways.push(State { at: target, ..state });
-            }
-            if let Some(registers) = step.otherwise {
-                ways.push(State {
-                    at: state.at + instruction.len(),
-                    registers,
-                });
-            }
-            match step.end {
-                End::Next => state.at += instruction.len(),
-                End::Jump => state.at = target,
-                End::Done => break,
-            }
-        }
-    }
-    let (base, offset) = copied?;
+    let (base, offset) = Reading::new(code, address).follow()?;
     let pointer = match base {
         Base::Object => None,
         Base::Behind(pointer) => Some(pointer),
     };
     let offset = u32::try_from(offset).ok()?;
     Some(RandomPlace { pointer, offset })
+}
+
+/// Two ways copy from two places: one of them was misread.
+struct Contradiction;
+
+/// All ways through a function.
+struct Reading<'a> {
+    code: &'a [u8],
+    address: u64,
+    ways: Vec<State>,
+    copied: Option<(Base, i64)>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(code: &'a [u8], address: u64) -> Self {
+        let mut registers = [Value::Unknown; 48];
+        set(&mut registers, Register::RDI, Value::Address(Base::Object, 0));
+        set(&mut registers, Register::RSI, Value::Buffer(0));
+        Self {
+            code,
+            address,
+            ways: vec![State { at: 0, registers }],
+            copied: None,
+        }
+    }
+
+    /// What is copied on all ways that copy something; `None`: nothing, or not the same.
+    fn follow(mut self) -> Option<(Base, i64)> {
+        let mut seen = HashSet::new();
+        while let Some(mut state) = self.ways.pop() {
+            while seen.insert(state) {
+                if seen.len() > MAX_STEPS || self.ways.len() > MAX_WAYS {
+                    return None;
+                }
+                let Some(rest) = self.code.get(state.at..).filter(|rest| !rest.is_empty()) else {
+                    break;
+                };
+                let ip = self.address.wrapping_add(state.at as u64);
+                let instruction = Decoder::with_ip(64, rest, ip, DecoderOptions::NONE).decode();
+                if instruction.is_invalid() {
+                    return None;
+                }
+                match self.go(&instruction, state) {
+                    Ok(Some(next)) => state = next,
+                    Ok(None) => break,
+                    Err(Contradiction) => return None,
+                }
+            }
+        }
+        self.copied
+    }
+
+    /// One step; `None`: the end of this way.
+    fn go(&mut self, instruction: &Instruction, mut state: State) -> Result<Option<State>, Contradiction> {
+        let step = step(instruction, &mut state.registers);
+        if let Some(source) = step.copied {
+            if self.copied.is_some_and(|other| other != source) {
+                return Err(Contradiction);
+            }
+            self.copied = Some(source);
+        }
+        let behind = state.at + instruction.len();
+        let target = instruction.near_branch_target().wrapping_sub(self.address);
+        let target = usize::try_from(target).unwrap_or(usize::MAX);
+        if step.branches {
+            self.ways.push(State { at: target, ..state });
+        }
+        if let Some(registers) = step.otherwise {
+            self.ways.push(State {
+                at: behind,
+                registers,
+            });
+        }
+        match step.end {
+            End::Next => state.at = behind,
+            End::Jump => state.at = target,
+            End::Done => return Ok(None),
+        }
+        Ok(Some(state))
+    }
 }
 
 enum End {
