@@ -26,6 +26,8 @@ const FAMILIES: [&str; 2] = ["marty_grpc_requests_total", "marty_grpc_client_req
 const RESERVE: &str = "/truth.v1.Inventory/Reserve";
 /// From the end of a call to its count, on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(20);
+/// The kernel takes its time for each probe.
+const DETACHING: Duration = Duration::from_mins(1);
 /// A thousand processes start.
 const CROWDING: Duration = Duration::from_mins(2);
 
@@ -182,7 +184,7 @@ fn counts_over_tls() -> Result<()> {
         calling.quit()?;
     }
     nothing_lost(&observer)?;
-    observer.stop()
+    observer.stop_probing()
 }
 
 /// Connections that are older than the observer: never wrong, and healed by new ones.
@@ -221,7 +223,7 @@ fn joined_over_tls() -> Result<()> {
         }
         await_joined(&observer, &made).with_context(|| language.to_string())?;
     }
-    observer.stop()
+    observer.stop_probing()
 }
 
 /// Waits until nine of ten calls are counted. Bytes that a library was waiting for when it was probed are not seen: with
@@ -291,7 +293,7 @@ fn hidden_over_tls() -> Result<()> {
     })?;
     nothing_lost(&observer)?;
     client.quit()?;
-    observer.stop()
+    observer.stop_probing()
 }
 
 /// Without `--tls` no instruction of any program is touched.
@@ -362,7 +364,7 @@ fn probes_go_with_the_observer() -> Result<()> {
             client.run([echo(20, 0)])?;
         }
         observer.process.signal(signal)?;
-        let ended = observer.process.wait(LIMIT)?;
+        let ended = observer.process.wait(DETACHING)?;
         ensure!(ended.success() == (signal == Signal::TERM), "{ended}");
         for (language, (server, client)) in &mut pairs {
             await_none(server.process.id())?;
@@ -413,7 +415,7 @@ fn a_thousand_processes_share_a_library() -> Result<()> {
     observer.expect(Side::Client, &[], &made)?;
     nothing_lost(&observer)?;
     client.quit()?;
-    observer.stop()
+    observer.stop_probing()
 }
 
 /// The shared OpenSSL that a process has mapped.

@@ -18,6 +18,7 @@ pub struct Watch {
     quota: Option<Quota>,
     cgroup: Cgroup,
     arguments: Vec<String>,
+    tls: bool,
     /// What earlier observers counted.
     carried: Counts,
 }
@@ -45,6 +46,7 @@ impl Watch {
             quota,
             cgroup,
             arguments,
+            tls: around.tls,
             carried: Counts::default(),
         };
         watch
@@ -81,7 +83,11 @@ impl Watch {
     pub fn stop(&mut self) -> Result<()> {
         let counts = self.counts()?;
         if let Some(observer) = self.observer.take() {
-            observer.stop()?;
+            if self.tls {
+                observer.stop_probing()?;
+            } else {
+                observer.stop()?;
+            }
         }
         self.carried = Counts {
             held: 0,
