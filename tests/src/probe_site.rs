@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use observer::tls::{Scout, Target};
 
 use crate::wait;
@@ -22,18 +23,32 @@ pub struct Site {
     original: u8,
 }
 
+/// Files that were read once: a program of 100 MB takes a debug build seconds.
+static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Known {
+    scout: Scout,
+    targets: Vec<Target>,
+}
+
 impl Site {
     /// All in one process; `Err` where none can be found.
     pub fn of(process: u32) -> Result<Vec<Self>> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { scout, targets } = &mut *known;
+        targets.extend(scout.look_at(process));
         let maps = std::fs::read_to_string(format!("/proc/{process}/maps"))?;
         let mut sites = Vec::new();
-        for target in Scout::new().look_at(process) {
+        for target in targets {
             for point in &target.points {
-                sites.push(Self {
-                    process,
-                    address: address(&maps, &target, point.offset)?,
-                    original: read(&target.opened, point.offset)?,
-                });
+                if let Some(address) = address(&maps, target, point.offset) {
+                    sites.push(Self {
+                        process,
+                        address,
+                        original: read(&target.opened, point.offset)?,
+                    });
+                }
             }
         }
         ensure!(!sites.is_empty(), "process {process} has nothing to probe");
@@ -78,9 +93,9 @@ fn read(file: &File, offset: u64) -> Result<u8> {
     Ok(byte[0])
 }
 
-/// Where the process has what is at `offset` of the target's file.
-fn address(maps: &str, target: &Target, offset: u64) -> Result<u64> {
-    let found = maps.lines().find_map(|line| {
+/// Where the process has what is at `offset` of the target's file; `None`: it has not mapped that.
+fn address(maps: &str, target: &Target, offset: u64) -> Option<u64> {
+    maps.lines().find_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;
         let number = |text| u64::from_str_radix(text, 16).ok();
@@ -90,6 +105,5 @@ fn address(maps: &str, target: &Target, offset: u64) -> Result<u64> {
         let inode: u64 = fields.nth(1)?.parse().ok()?;
         let place = offset.checked_sub(first)?.checked_add(start)?;
         (executable && inode == target.file.inode && place < end).then_some(place)
-    });
-    found.with_context(|| format!("{} is not mapped at {offset}", target.shown.display()))
+    })
 }
