@@ -73,7 +73,9 @@ pub fn await_none(process: u32) -> Result<()> {
 
 fn await_all(process: u32, probed: bool) -> Result<()> {
     // A process that has only just begun has not mapped its libraries yet.
-    let sites = wait::until(PROBING, || Site::of(process).map_err(|error| format!("{error:#}")))?;
+    let sites = wait::until(PROBING, || {
+        Site::of(process).map_err(|error| format!("{error:#}"))
+    })?;
     wait::until(PROBING, || {
         let states: Result<Vec<bool>> = sites.iter().map(Site::is_probed).collect();
         let states = states.map_err(|error| format!("{error:#}"))?;

@@ -240,7 +240,9 @@ fn await_joined(observer: &Observer, made: &Tally) -> Result<()> {
         Ok(())
     })?;
     let scrape = observer.scrape()?;
-    FAMILIES.into_iter().try_for_each(|family| never_wrong(&scrape, family, made))
+    FAMILIES
+        .into_iter()
+        .try_for_each(|family| never_wrong(&scrape, family, made))
 }
 
 /// No call that was not made: of no method, and with no status, more than the programs know; what is not known is said
@@ -312,7 +314,11 @@ fn nothing_probed_unasked() -> Result<()> {
     wait::until(LIMIT, || {
         let scrape = observer.scrape().map_err(|error| error.to_string())?;
         let hidden = open(&scrape, "tls");
-        if hidden > 1.5 { Ok(()) } else { Err(format!("{hidden} connections are TLS")) }
+        if hidden > 1.5 {
+            Ok(())
+        } else {
+            Err(format!("{hidden} connections are TLS"))
+        }
     })?;
     for process in [server.process.id(), client.process.id()] {
         for site in Site::of(process)? {
@@ -421,7 +427,9 @@ fn a_thousand_processes_share_a_library() -> Result<()> {
 /// The shared OpenSSL that a process has mapped.
 fn library_of(process: u32) -> Result<Option<PathBuf>> {
     let maps = std::fs::read_to_string(format!("/proc/{process}/maps"))?;
-    let mut paths = maps.lines().filter_map(|line| Some(PathBuf::from(line.get(line.find('/')?..)?)));
+    let mut paths = maps
+        .lines()
+        .filter_map(|line| Some(PathBuf::from(line.get(line.find('/')?..)?)));
     Ok(paths.find(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("libssl.so")

@@ -158,10 +158,7 @@ fn h2load_against_all() -> Result<()> {
                 concurrency: 10,
                 ..Step::new(Kind::Unary, ECHO, 500)
             };
-            ensure!(
-                h2load.run(&url, &step, &Place::default())? == 500,
-                "{language}"
-            );
+            ensure!(h2load.run(&url, &step, &Place::default())? == 500, "{language}");
             // A server may count a call after its client has the answer.
             let tally = server.tally_after(500 * (before as u64 + 1))?;
             let found = tally.methods.get(ECHO).and_then(|echo| echo.ended.get(name));

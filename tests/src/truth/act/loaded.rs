@@ -11,7 +11,11 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Round> {
     let plan = stage.plan();
     let h2load = H2load::prepare()?;
     let mut server = stage.start_server()?;
-    let scheme = if stage.situation.around.tls { "https" } else { "http" };
+    let scheme = if stage.situation.around.tls {
+        "https"
+    } else {
+        "http"
+    };
     let url = format!("{scheme}://{}", server.address());
     let mut made = 0;
     for step in &plan {
