@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +60,38 @@ impl Site {
         let memory = File::open(format!("/proc/{}/mem", self.process))?;
         Ok(read(&memory, self.address)? != self.original)
     }
+}
+
+/// Processes that hold probes, or events of the kernel in general.
+pub fn probers() -> Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc")? {
+        let Some(id) = process?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that has ended meanwhile holds nothing.
+        let files = std::fs::read_dir(format!("/proc/{id}/fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        if files.map(|file| file.path()).any(|file| is_probe(id, &file)) {
+            found.push(id);
+        }
+    }
+    Ok(found)
+}
+
+fn is_probe(process: u32, file: &Path) -> bool {
+    let Ok(target) = std::fs::read_link(file) else {
+        return false;
+    };
+    let target = target.to_string_lossy();
+    if target.contains("perf_event") || target.contains("perf-event") {
+        return true;
+    }
+    let number = file.file_name().unwrap_or_default().to_string_lossy();
+    let about = || std::fs::read_to_string(format!("/proc/{process}/fdinfo/{number}")).unwrap_or_default();
+    target.contains("bpf_link") && about().contains("link_type:\tperf")
 }
 
 /// Waits until a process is probed everywhere. Until then its connections are older than their probes.

@@ -122,16 +122,6 @@ impl Program {
         }
     }
 
-    /// The same program, its executable at another path.
-    #[must_use]
-    pub fn at(&self, path: &Path) -> Self {
-        let rest = self.command.iter().skip(1).cloned();
-        Self {
-            command: std::iter::once(path.into()).chain(rest).collect(),
-            ..self.clone()
-        }
-    }
-
     /// The folder of its certificates, if it speaks TLS.
     pub fn certificates(&self) -> Option<&Path> {
         self.tls.as_deref()
