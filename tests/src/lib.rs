@@ -8,6 +8,7 @@ pub mod observer;
 pub mod overhead;
 pub mod plain_http;
 pub mod prerequisite;
+pub mod probe_site;
 pub mod process;
 pub mod scrape;
 pub mod skip;

@@ -7,6 +7,7 @@
 pub mod alternative;
 pub mod chart;
 pub mod cpu;
+pub mod encrypted;
 pub mod foreign;
 pub mod machine;
 pub mod options;

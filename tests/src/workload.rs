@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::prerequisite::Error;
 
 pub mod cache;
+pub mod certificates;
 pub mod command;
 pub mod comparison;
 mod cpp;
@@ -51,6 +52,9 @@ impl Language {
         Self::Cpp,
     ];
 
+    /// Those that can speak TLS and whose library an observer can look into.
+    pub const PROBED: [Self; 4] = [Self::Go, Self::Node, Self::Grpclib, Self::Cpp];
+
     /// Whether its server's program hears of calls of methods that it does not have.
     pub fn hears_of_unknown_methods(self) -> bool {
         !matches!(self, Self::Node | Self::Grpclib)
@@ -69,6 +73,7 @@ impl Language {
         Ok(Program {
             language: self,
             command: command?,
+            tls: None,
         })
     }
 }
@@ -93,9 +98,41 @@ impl fmt::Display for Language {
 pub struct Program {
     pub language: Language,
     command: Vec<OsString>,
+    /// The folder of its certificates.
+    tls: Option<PathBuf>,
 }
 
 impl Program {
+    /// The same program, whose servers and clients speak TLS with the certificates of this folder
+    /// ([`certificates::folder`]).
+    #[must_use]
+    pub fn over_tls(&self, certificates: &Path) -> Self {
+        Self {
+            tls: Some(certificates.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same program without TLS.
+    #[must_use]
+    pub fn in_the_clear(&self) -> Self {
+        Self {
+            tls: None,
+            ..self.clone()
+        }
+    }
+
+    /// The folder of its certificates, if it speaks TLS.
+    pub fn certificates(&self) -> Option<&Path> {
+        self.tls.as_deref()
+    }
+
+    /// What tells it of its certificates.
+    fn security(&self) -> Vec<OsString> {
+        let told = |folder: &PathBuf| vec!["--tls".into(), folder.into()];
+        self.tls.as_ref().map(told).unwrap_or_default()
+    }
+
     /// The executable; of [`Language::Go`] and [`Language::Rust`] it is all that there is.
     pub fn path(&self) -> &Path {
         self.command.first().map_or(Path::new(""), Path::new)

@@ -150,6 +150,7 @@ fn h2load_against_all() -> Result<()> {
             continue;
         };
         let mut server = program.server(&ServerOptions::default())?;
+        let url = format!("http://{}", server.address());
         for (before, (status, name)) in [(0, "OK"), (5, "NOT_FOUND")].into_iter().enumerate() {
             let step = Step {
                 status,
@@ -157,10 +158,7 @@ fn h2load_against_all() -> Result<()> {
                 concurrency: 10,
                 ..Step::new(Kind::Unary, ECHO, 500)
             };
-            ensure!(
-                h2load.run(&server.address(), &step, &Place::default())? == 500,
-                "{language}"
-            );
+            ensure!(h2load.run(&url, &step, &Place::default())? == 500, "{language}");
             // A server may count a call after its client has the answer.
             let tally = server.tally_after(500 * (before as u64 + 1))?;
             let found = tally.methods.get(ECHO).and_then(|echo| echo.ended.get(name));

@@ -10,9 +10,17 @@ Usage: cargo xtask bench --overhead [OPTIONS]
   --quick          fewer and shorter rounds; prints the page and writes nothing
   --only SECTION   only this section; can be repeated; prints and writes nothing
   --output FILE    where the page is written (observer/docs/overhead.md)
-Sections: whole, split, alternatives, foreign, scale, idle";
+Sections: whole, split, alternatives, tls, foreign, scale, idle";
 
-pub const SECTIONS: [&str; 6] = ["whole", "split", "alternatives", "foreign", "scale", "idle"];
+pub const SECTIONS: [&str; 7] = [
+    "whole",
+    "split",
+    "alternatives",
+    "tls",
+    "foreign",
+    "scale",
+    "idle",
+];
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {

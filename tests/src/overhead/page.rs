@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::alternative;
 use super::machine;
 use super::resident::Resident;
 use super::ring::PerCall;
 use super::whole::Turns;
+use super::{alternative, encrypted};
 
 /// A page that grows with each section.
 #[derive(Debug)]
@@ -120,13 +120,16 @@ impl Page {
 
     pub fn alternatives(&mut self, rows: &[Row<'_>]) {
         self.heading("What else there is", alternative::ABOUT);
-        self.head(&[
-            "instead of the observer",
-            "load",
-            "µs without",
-            "µs more",
-            "% more",
-        ]);
+        self.compared("instead of the observer", rows);
+    }
+
+    pub fn encrypted(&mut self, rows: &[Row<'_>]) {
+        self.heading("Inside of TLS", encrypted::ABOUT);
+        self.compared("programs", rows);
+    }
+
+    fn compared(&mut self, what: &str, rows: &[Row<'_>]) {
+        self.head(&[what, "load", "µs without", "µs more", "% more"]);
         for Row { name, load, turns } in rows {
             self.line(&[
                 name.clone(),

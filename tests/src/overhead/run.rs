@@ -10,7 +10,7 @@ use super::options::Options;
 use super::page::{Page, Row};
 use super::pair::{Load, Pair, SATURATED, SEQUENTIAL};
 use super::whole::{self, Site};
-use super::{alternative, foreign, resident, ring, scale};
+use super::{alternative, encrypted, foreign, resident, ring, scale};
 use crate::observer;
 use crate::prerequisite::Error;
 use crate::workload::{Language, Program, python};
@@ -81,10 +81,11 @@ fn command(options: &Options) -> String {
 
 impl Bench {
     fn sections(&mut self) {
-        let sections: [(&str, Section); 6] = [
+        let sections: [(&str, Section); 7] = [
             ("whole", Self::whole),
             ("split", Self::split),
             ("alternatives", Self::alternatives),
+            ("tls", Self::encrypted),
             ("foreign", Self::foreign),
             ("scale", Self::scale),
             ("idle", Self::idle),
@@ -174,6 +175,30 @@ impl Bench {
             }
         }
         self.page.alternatives(&rows);
+        Ok(())
+    }
+
+    fn encrypted(&mut self) -> Result<()> {
+        let Effort { rounds, time, .. } = self.effort;
+        let mut rows = Vec::new();
+        for language in encrypted::LANGUAGES {
+            let program = match encrypted::program(language) {
+                Ok(program) => program,
+                Err(error) => {
+                    self.missing.push(format!("{error:#}"));
+                    continue;
+                }
+            };
+            for load in LOADS {
+                progress(&format!("TLS, {language}, {}", load.name));
+                rows.push(Row {
+                    name: language.to_string(),
+                    load: load.name,
+                    turns: encrypted::measure(&self.site, &program, load, rounds, time)?,
+                });
+            }
+        }
+        self.page.encrypted(&rows);
         Ok(())
     }
 

@@ -23,7 +23,7 @@ pub enum Proxy {
 /// One that runs; its folder goes with it.
 #[derive(Debug)]
 pub struct Running {
-    process: Process,
+    pub process: Process,
     pub address: String,
     folder: PathBuf,
 }
@@ -56,14 +56,14 @@ impl Proxy {
         }
     }
 
-    /// Starts it in front of `backend`.
-    pub fn start(self, backend: &str, place: &Place) -> Result<Running> {
+    /// Starts it in front of `backend`; with certificates, which only nginx takes, both its hops are TLS.
+    pub fn start(self, backend: &str, certificates: Option<&Path>, place: &Place) -> Result<Running> {
         let program = self.program()?;
         // The port is free again when the listener is dropped; nothing else here asks for ports of this range.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let folder = cache::target_directory().join(format!("truth/{}-{}", self.service(), address.port()));
         std::fs::create_dir_all(&folder)?;
-        let command = self.command(&program, &folder, (address.port(), backend))?;
+        let command = self.command(&program, &folder, (address.port(), backend), certificates)?;
         let process = Process::start(&command, place)?;
         let mut running = Running {
             process,
@@ -84,9 +84,15 @@ impl Proxy {
         Ok(running)
     }
 
-    fn command(self, program: &Path, folder: &Path, hops: (u16, &str)) -> Result<Vec<OsString>> {
+    fn command(
+        self,
+        program: &Path,
+        folder: &Path,
+        hops: (u16, &str),
+        certificates: Option<&Path>,
+    ) -> Result<Vec<OsString>> {
         let (file, text) = match self {
-            Self::Nginx => ("nginx.conf", nginx(folder, hops)),
+            Self::Nginx => ("nginx.conf", nginx(folder, hops, certificates)),
             Self::Envoy => ("envoy.yaml", envoy(hops)?),
         };
         let file = folder.join(file);
@@ -139,7 +145,15 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf, Error> {
     Err(Error::Missing(format!("no program {name} in its package")))
 }
 
-fn nginx(folder: &Path, (port, backend): (u16, &str)) -> String {
+fn nginx(folder: &Path, (port, backend): (u16, &str), certificates: Option<&Path>) -> String {
+    let (listening, scheme) = match certificates {
+        None => ("http2;".to_owned(), "grpc"),
+        Some(at) => {
+            let at = at.display();
+            let pair = format!("ssl_certificate {at}/server.pem; ssl_certificate_key {at}/server.key;");
+            (format!("ssl http2; {pair}"), "grpcs")
+        }
+    };
     let folder = folder.display();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {folder}/{kind};"))
@@ -149,9 +163,9 @@ fn nginx(folder: &Path, (port, backend): (u16, &str)) -> String {
          events {{ worker_connections 1024; }}\n\
          http {{ access_log off; {temporary}\n\
          upstream backend {{ server {backend}; keepalive 8; }}\n\
-         server {{ listen 127.0.0.1:{port} http2; client_max_body_size 0; http2_max_requests 100000;\n\
+         server {{ listen 127.0.0.1:{port} {listening} client_max_body_size 0; http2_max_requests 100000;\n\
          large_client_header_buffers 8 64k; grpc_buffer_size 128k; grpc_read_timeout 200s; grpc_send_timeout 200s;\n\
-         location / {{ grpc_pass grpc://backend; }} }} }}\n"
+         location / {{ grpc_pass {scheme}://backend; }} }} }}\n"
     )
 }
 

@@ -22,8 +22,7 @@ use crate::capture::random::Random;
 use crate::namespace::Pair;
 use crate::prerequisite::Error;
 use crate::scrape::calls::Side;
-use crate::workload::cache;
-use crate::workload::{Language, Program};
+use crate::workload::{Language, Program, cache, certificates};
 
 /// How many clients call each server in each situation: over the rows, all pairs come about.
 const QUICK_CROSSINGS: usize = 1;
@@ -39,7 +38,7 @@ pub struct Run {
     versions: BTreeMap<String, String>,
     missing: Vec<(String, String)>,
     /// The observers of the rows so far: attaching one takes seconds, so rows that want the same share it.
-    watches: BTreeMap<(u32, u32), Watch>,
+    watches: BTreeMap<(u32, u32, bool), Watch>,
 }
 
 pub fn run(options: Options) -> Result<ExitCode> {
@@ -184,6 +183,9 @@ impl Run {
             // It closes its connection at a GOAWAY, under its calls: then no program counts what the wire shows.
             clients.retain(|client| *client != Language::Grpclib);
         }
+        if situation.around.tls {
+            clients.retain(|client| Language::PROBED.contains(client));
+        }
         let most = if self.options.quick {
             QUICK_CROSSINGS
         } else {
@@ -302,13 +304,20 @@ impl Run {
         let name = format!("{}-{server}-{client}", situation.name);
         let capture = cache::target_directory().join("truth");
         std::fs::create_dir_all(&capture)?;
-        let program = |language| self.programs.get(&language).context("not prepared");
+        let program = |language| -> Result<Program> {
+            let program = self.programs.get(&language).context("not prepared")?;
+            if situation.around.tls {
+                return Ok(program.over_tls(&certificates::folder()?));
+            }
+            Ok(program.clone())
+        };
+        let (server_program, client_program) = (program(server)?, program(client)?);
         // A row whose observer has died goes on with another.
         watch.resume()?;
         let mut stage = Stage {
             situation,
-            server: program(server)?,
-            client: program(client)?,
+            server: &server_program,
+            client: &client_program,
             watch: &mut *watch,
             road,
             random: Random::new(self.number(&name) as u64),
@@ -375,13 +384,17 @@ fn lacks(server: Language, situation: &Situation) -> Option<&'static str> {
     if server != Language::Go && situation.name == situation::INTEROP {
         return Some("the official programs here are grpc-go's");
     }
+    if situation.around.tls && !Language::PROBED.contains(&server) {
+        return Some("nobody can look into its TLS, or its workload has none");
+    }
     (server == Language::Grpclib && situation.around.max_age_ms > 0)
         .then_some("its server has no greatest age of connections")
 }
 
 /// What makes observers different.
-fn key(situation: &Situation) -> (u32, u32) {
-    (situation.around.ring_bytes, situation.around.observer_percent)
+fn key(situation: &Situation) -> (u32, u32, bool) {
+    let around = &situation.around;
+    (around.ring_bytes, around.observer_percent, around.tls)
 }
 
 fn road(situation: &Situation) -> Result<Option<Pair>, Error> {

@@ -1,5 +1,7 @@
 //! The situations: what is done to the programs and the observer, and which of it may stay out of the observer's sight.
 
+mod encrypted;
+
 use super::act;
 use super::act::Act;
 use super::plans::{self, Plan};
@@ -55,6 +57,8 @@ pub struct Around {
     pub ring_bytes: u32,
     /// Percent of one core that the observer may have; 0: all.
     pub observer_percent: u32,
+    /// All connections are TLS, and the observer looks into them.
+    pub tls: bool,
 }
 
 /// Where other things than the ring are in question. The default, 8 MiB, overflows when 100 kB of metadata a call meet a
@@ -73,6 +77,7 @@ const LOOPBACK: Around = Around {
     pressure: false,
     ring_bytes: AMPLE_RING,
     observer_percent: 0,
+    tls: false,
 };
 
 const PLAIN: Situation = Situation {
@@ -120,7 +125,17 @@ const fn road(name: &'static str, about: &'static str, permille: u32, is_quick: 
 }
 
 /// All of them, in the order of the table.
-pub const ALL: &[Situation] = &[
+pub const ALL: &[Situation] = &joined::<{ CLEAR.len() + encrypted::ALL.len() }>(CLEAR, encrypted::ALL);
+
+const fn joined<const COUNT: usize>(first: &[Situation], second: &[Situation]) -> [Situation; COUNT] {
+    let mut all = [PLAIN; COUNT];
+    let (head, tail) = all.split_at_mut(first.len());
+    head.copy_from_slice(first);
+    tail.copy_from_slice(second);
+    all
+}
+
+const CLEAR: &[Situation] = &[
     quick(
         "one-stream",
         "unary calls, one after the other on one connection",

@@ -11,7 +11,8 @@ use super::situation::{Judge, Situation};
 use super::watch::Watch;
 use crate::capture::random::Random;
 use crate::namespace::Pair;
-use crate::process::Place;
+use crate::probe_site;
+use crate::process::{Place, Process};
 use crate::scrape::calls::Side;
 use crate::workload::peer::ServerOptions;
 use crate::workload::plan::Step;
@@ -108,6 +109,7 @@ impl Stage<'_> {
             ..ServerOptions::default()
         };
         let server = self.server.server(&options)?;
+        self.await_probes(&server.process)?;
         if let Some(file) = &self.capture {
             self.dump = Some(Dump::start(
                 file.clone(),
@@ -121,7 +123,17 @@ impl Stage<'_> {
 
     pub fn start_client(&self, server: &Server) -> Result<Client> {
         let place = self.place(self.road.map(Pair::client));
-        self.client.client(&server.address(), &place)
+        let client = self.client.client(&server.address(), &place)?;
+        self.await_probes(&client.process)?;
+        Ok(client)
+    }
+
+    /// What a program did before it was found would be another situation.
+    pub fn await_probes(&self, process: &Process) -> Result<()> {
+        if self.situation.around.tls && self.watch.observer().is_ok() {
+            probe_site::await_probes(process.id())?;
+        }
+        Ok(())
     }
 
     fn place(&self, road: Option<Place>) -> Place {

@@ -18,6 +18,7 @@ pub struct Watch {
     quota: Option<Quota>,
     cgroup: Cgroup,
     arguments: Vec<String>,
+    tls: bool,
     /// What earlier observers counted.
     carried: Counts,
 }
@@ -33,6 +34,9 @@ impl Watch {
         if around.ring_bytes > 0 {
             arguments.extend(["--ring-bytes".to_owned(), around.ring_bytes.to_string()]);
         }
+        if around.tls {
+            arguments.extend(["--tls".to_owned(), "true".to_owned()]);
+        }
         let quota = match around.observer_percent {
             0 => None,
             _ => Some(Quota::new()?),
@@ -42,6 +46,7 @@ impl Watch {
             quota,
             cgroup,
             arguments,
+            tls: around.tls,
             carried: Counts::default(),
         };
         watch
@@ -78,7 +83,11 @@ impl Watch {
     pub fn stop(&mut self) -> Result<()> {
         let counts = self.counts()?;
         if let Some(observer) = self.observer.take() {
-            observer.stop()?;
+            if self.tls {
+                observer.stop_probing()?;
+            } else {
+                observer.stop()?;
+            }
         }
         self.carried = Counts {
             held: 0,

@@ -7,15 +7,16 @@ use super::cache;
 use crate::prerequisite::{Error, apt, build, get};
 
 const PACKAGES: [&str; 4] = ["g++", "pkg-config", "libgrpc++-dev", "nlohmann-json3-dev"];
-const PROGRAM: [&str; 6] = [
+const PROGRAM: [&str; 7] = [
     "main.cc",
+    "security.cc",
     "wire.cc",
     "tally.cc",
     "step.cc",
     "server.cc",
     "client.cc",
 ];
-const HEADERS: [&str; 4] = ["peer.h", "wire.h", "tally.h", "step.h"];
+const HEADERS: [&str; 5] = ["peer.h", "security.h", "wire.h", "tally.h", "step.h"];
 
 pub fn prepare() -> Result<Vec<OsString>, Error> {
     let sources = cache::sources().join("cpp");

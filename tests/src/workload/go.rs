@@ -18,8 +18,9 @@ const PACKAGES: [&str; 7] = [
     "golang-golang-x-sys-dev",
     "golang-golang-x-text-dev",
 ];
-const PROGRAM: [&str; 6] = [
+const PROGRAM: [&str; 7] = [
     "main.go",
+    "security.go",
     "wire.go",
     "tally.go",
     "plan.go",

@@ -25,8 +25,8 @@ impl H2load {
         Ok(Self)
     }
 
-    /// Makes the calls of a step (method, count, connections, concurrency, command); gives how many got a whole answer.
-    pub fn run(self, address: &str, step: &Step, place: &Place) -> Result<u64> {
+    /// Makes the calls of a step to a server (`http://…` or `https://…`, whose certificate it does not check) (method, count, connections, concurrency, command); gives how many got a whole answer.
+    pub fn run(self, url: &str, step: &Step, place: &Place) -> Result<u64> {
         let body = Body::new(&framed(
             &super::command::Command::of(step).encode(step.request_size),
         ))?;
@@ -44,7 +44,7 @@ impl H2load {
         command.extend([
             "-d".into(),
             body.0.clone().into(),
-            format!("http://{address}{}", step.method).into(),
+            format!("{url}{}", step.method).into(),
         ]);
         let mut process = Process::start(&command, place)?;
         // requests: 10 total, 10 started, 10 done, 10 succeeded, 0 failed, 0 errored, 0 timeout

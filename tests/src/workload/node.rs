@@ -7,7 +7,14 @@ use super::cache;
 use crate::prerequisite::{Error, apt, get};
 
 const LOCK: [&str; 2] = ["package.json", "package-lock.json"];
-const PROGRAM: [&str; 5] = ["peer.js", "wire.js", "tally.js", "server.js", "client.js"];
+const PROGRAM: [&str; 6] = [
+    "peer.js",
+    "wire.js",
+    "tally.js",
+    "security.js",
+    "server.js",
+    "client.js",
+];
 
 pub fn prepare() -> Result<Vec<OsString>, Error> {
     // Also where the packages are there from another machine's run.

@@ -65,7 +65,7 @@ impl ServerOptions {
 impl Program {
     /// Starts a server and waits until it listens.
     pub fn server(&self, options: &ServerOptions) -> Result<Server> {
-        let command = [self.command.clone(), options.arguments()].concat();
+        let command = [self.command.clone(), options.arguments(), self.security()].concat();
         let mut process = Process::start(&command, &options.place)?;
         let port = process
             .wait_for("READY port=", MAX_WAIT)?
@@ -86,7 +86,8 @@ impl Program {
             "--limit-s".into(),
             MAX_PLAN.as_secs().to_string().into(),
         ];
-        let mut process = Process::start(&[self.command.as_slice(), &arguments].concat(), place)?;
+        let command = [self.command.as_slice(), &arguments, &self.security()].concat();
+        let mut process = Process::start(&command, place)?;
         process.wait_for("READY", MAX_WAIT)?;
         Ok(Client { process })
     }

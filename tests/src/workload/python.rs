@@ -35,6 +35,7 @@ pub fn with_metrics() -> Result<Program, Error> {
             "--model".into(),
             "sync".into(),
         ],
+        tls: None,
     })
 }
 

@@ -12,6 +12,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "peer.h"
+#include "security.h"
 #include "step.h"
 
 using std::chrono::milliseconds;
@@ -21,7 +22,13 @@ namespace {
 
 constexpr std::chrono::seconds ready_timeout{20};
 
-std::shared_ptr<grpc::Channel> open(const std::string& address) {
+// Whom to call, and how.
+struct Called {
+    std::string address;
+    std::shared_ptr<grpc::ChannelCredentials> credentials;
+};
+
+std::shared_ptr<grpc::Channel> open(const Called& called) {
     grpc::ChannelArguments arguments;
     // One connection per channel, and no hidden second attempt: a retry would be a call that the tally does not have.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -30,9 +37,9 @@ std::shared_ptr<grpc::Channel> open(const std::string& address) {
     arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, max_header_list);
     arguments.SetMaxReceiveMessageSize(-1);
     arguments.SetMaxSendMessageSize(-1);
-    auto channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    auto channel = grpc::CreateCustomChannel(called.address, called.credentials, arguments);
     if (!channel->WaitForConnected(std::chrono::system_clock::now() + ready_timeout)) {
-        throw std::runtime_error("no connection to " + address);
+        throw std::runtime_error("no connection to " + called.address);
     }
     return channel;
 }
@@ -172,12 +179,12 @@ class Call {
 
 // The connections that stay open from one step, and one plan, to the next.
 struct Pool {
-    std::string address;
+    Called called;
     std::vector<std::shared_ptr<grpc::Channel>> channels;
 
     const std::shared_ptr<grpc::Channel>& at(size_t index) {
         while (channels.size() <= index) {
-            channels.push_back(open(address));
+            channels.push_back(open(called));
         }
         return channels[index];
     }
@@ -191,7 +198,7 @@ void run(const Step& step, Tally& tally, Pool& pool) {
         for (uint32_t each = 0; each < step.concurrency; each++) {
             workers.emplace_back([&, channel] {
                 while (turns++ < step.count) {
-                    Call(step, tally, channel ? channel : open(pool.address)).make();
+                    Call(step, tally, channel ? channel : open(pool.called)).make();
                 }
             });
         }
@@ -203,8 +210,8 @@ void run(const Step& step, Tally& tally, Pool& pool) {
 
 }  // namespace
 
-void call(const std::string& address) {
-    Pool pool{address, {}};
+void call(const std::string& address, const Options& options) {
+    Pool pool{{address, client_credentials(options)}, {}};
     print("READY");
     for (std::string line; std::getline(std::cin, line) && line != "quit";) {
         if (line.empty()) {

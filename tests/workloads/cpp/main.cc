@@ -44,7 +44,7 @@ int main(int count, char** arguments) {
     if (is_server) {
         serve(options);
     } else {
-        call(arguments[2]);
+        call(arguments[2], options);
     }
     // Not through the destructors of a library whose threads still run.
     _exit(0);

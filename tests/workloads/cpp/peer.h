@@ -15,4 +15,4 @@ inline int number(const Options& options, const std::string& name) {
 constexpr int max_header_list = 256 << 10;
 
 void serve(const Options& options);
-void call(const std::string& address);
+void call(const std::string& address, const Options& options);

@@ -12,6 +12,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "peer.h"
+#include "security.h"
 #include "tally.h"
 #include "wire.h"
 
@@ -179,7 +180,7 @@ class Service {
         host = host.find(':') == std::string::npos ? host : "[" + host + "]";
         int port = 0;
         builder.AddListeningPort(host + ":" + std::to_string(number(options, "port")),
-                                 grpc::InsecureServerCredentials(), &port);
+                                 server_credentials(options), &port);
         builder.SetMaxReceiveMessageSize(-1).SetMaxSendMessageSize(-1);
         builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
         builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, max_header_list);

@@ -16,7 +16,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
@@ -24,8 +24,8 @@ import (
 const readyTimeout = 20 * time.Second
 
 // dial opens one connection. No retries: a hidden second attempt would be a call that the tally does not have.
-func dial(address string) *grpc.ClientConn {
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+func dial(address string, security credentials.TransportCredentials) *grpc.ClientConn {
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(security),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithNoProxy(), grpc.WithMaxHeaderListSize(256<<10),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(2*maxMessage)))
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *step) run(counts *tally, pool *pool) {
 			workers.Go(func() {
 				for turns.Add(1) <= int64(s.Count) {
 					if s.Churn {
-						own := dial(pool.address)
+						own := dial(pool.address, pool.security)
 						s.call(counts, own)
 						_ = own.Close()
 					} else {
@@ -153,19 +153,20 @@ func (s *step) run(counts *tally, pool *pool) {
 
 // pool has the connections that stay open from one step, and one plan, to the next.
 type pool struct {
-	address string
-	open    []*grpc.ClientConn
+	address  string
+	security credentials.TransportCredentials
+	open     []*grpc.ClientConn
 }
 
 func (p *pool) get(index int) *grpc.ClientConn {
 	for len(p.open) <= index {
-		p.open = append(p.open, dial(p.address))
+		p.open = append(p.open, dial(p.address, p.security))
 	}
 	return p.open[index]
 }
 
 func runClient(o options) {
-	connections := &pool{address: o.address}
+	connections := &pool{address: o.address, security: clientCredentials(o.tls)}
 	fmt.Println("READY")
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)

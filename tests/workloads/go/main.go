@@ -14,7 +14,7 @@ import (
 type options struct {
 	host                                    string
 	port, maxAgeMs, keepaliveMs, maxStreams int
-	address                                 string
+	address, tls                            string
 }
 
 func main() {
@@ -29,6 +29,7 @@ func main() {
 	flags.IntVar(&o.maxAgeMs, "max-age-ms", 0, "GOAWAY after this age of a connection")
 	flags.IntVar(&o.keepaliveMs, "keepalive-ms", 0, "PING after this time of silence")
 	flags.IntVar(&o.maxStreams, "max-streams", 0, "MAX_CONCURRENT_STREAMS")
+	flags.StringVar(&o.tls, "tls", "", "folder of certificates: TLS")
 	arguments := os.Args[2:]
 	if os.Args[1] == "client" && len(arguments) > 0 {
 		o.address, arguments = arguments[0], arguments[1:]

@@ -206,6 +206,7 @@ func (s *server) unknown(_ any, stream grpc.ServerStream) error {
 
 func serverOptions(o options) []grpc.ServerOption {
 	chosen := []grpc.ServerOption{grpc.MaxRecvMsgSize(2 * maxMessage), grpc.MaxHeaderListSize(256 << 10)}
+	chosen = append(chosen, grpc.Creds(serverCredentials(o.tls)))
 	parameters := keepalive.ServerParameters{}
 	if o.maxAgeMs > 0 {
 		parameters.MaxConnectionAge = time.Duration(o.maxAgeMs) * time.Millisecond

@@ -3,6 +3,7 @@
 const grpc = require('@grpc/grpc-js');
 const { STATUSES, fill, metadata, request } = require('./wire');
 const { Tally } = require('./tally');
+const { clientCredentials } = require('./security');
 
 const READY_TIMEOUT = 20000;
 const MAX_CALLS = 1000000;
@@ -24,8 +25,8 @@ const DEFAULTS = {
 };
 let marks = 0;
 
-function open(address) {
-  const client = new grpc.Client(address, grpc.credentials.createInsecure(), OPTIONS);
+function open({ address, security }) {
+  const client = new grpc.Client(address, security, OPTIONS);
   return new Promise((resolve, reject) =>
     client.waitForReady(Date.now() + READY_TIMEOUT, (error) => (error ? reject(error) : resolve(client))),
   );
@@ -118,12 +119,12 @@ class Step {
     call.on('error', () => {});
   }
 
-  async run(address, pool) {
-    while (!this.churn && pool.length < this.connections) pool.push(await open(address));
+  async run(server, pool) {
+    while (!this.churn && pool.length < this.connections) pool.push(await open(server));
     let turns = 0;
     const worker = async (client) => {
       while (turns++ < this.count) {
-        const used = this.churn ? await open(address) : client;
+        const used = this.churn ? await open(server) : client;
         await this.call(used);
         if (this.churn) used.close();
       }
@@ -136,13 +137,14 @@ class Step {
   }
 }
 
-async function run(address, lines) {
+async function run(address, options, lines) {
+  const server = { address, security: clientCredentials(options.tls) };
   const pool = [];
   process.stdout.write('READY\n');
   for await (const line of lines) {
     if (line === 'quit') break;
     const tally = new Tally();
-    for (const values of JSON.parse(line).steps) await new Step(values, tally).run(address, pool);
+    for (const values of JSON.parse(line).steps) await new Step(values, tally).run(server, pool);
     tally.print();
   }
   for (const client of pool) client.close();

@@ -8,10 +8,10 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     host: text('127.0.0.1'), port: text('0'), 'max-age-ms': text('0'), 'keepalive-ms': text('0'),
-    'max-streams': text('0'), 'limit-s': text('300'),
+    'max-streams': text('0'), 'limit-s': text('300'), tls: text(''),
   },
 });
-for (const name of Object.keys(values)) if (name !== 'host') values[name] = Number(values[name]);
+for (const name of Object.keys(values)) if (name !== 'host' && name !== 'tls') values[name] = Number(values[name]);
 
 setTimeout(() => process.exit(3), values['limit-s'] * 1000).unref();
 process.on('SIGUSR2', () => {});
@@ -21,5 +21,5 @@ process.on('unhandledRejection', (error) => {
 });
 const lines = readline.createInterface({ input: process.stdin });
 if (positionals[0] === 'server') require('./server').run(values, lines);
-else if (positionals[0] === 'client') require('./client').run(positionals[1], lines);
+else if (positionals[0] === 'client') require('./client').run(positionals[1], values, lines);
 else throw new Error('usage: peer.js server|client …');

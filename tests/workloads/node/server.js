@@ -3,6 +3,7 @@
 const grpc = require('@grpc/grpc-js');
 const { METHODS, STATUSES, fill, metadata, parseCommand } = require('./wire');
 const { Tally } = require('./tally');
+const { serverCredentials } = require('./security');
 
 const same = (data) => data;
 const tally = new Tally();
@@ -161,7 +162,7 @@ function run(options, lines) {
   const server = new grpc.Server({ ...channelOptions(options), interceptors: [intercept] });
   for (const { definition, implementation } of services()) server.addService(definition, implementation);
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  server.bindAsync(`${host}:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, port) => {
+  server.bindAsync(`${host}:${options.port}`, serverCredentials(options.tls), (error, port) => {
     if (error) throw error;
     process.stdout.write(`READY port=${port}\n`);
   });

@@ -1,4 +1,8 @@
-"""Channel and server options, and addresses, the same for both programming models."""
+"""Channel and server options, addresses and TLS, the same for both programming models."""
+
+import pathlib
+
+import grpc
 
 UNLIMITED = [
     ("grpc.max_receive_message_length", -1),
@@ -26,3 +30,20 @@ def server(args):
 def listen_address(args):
     host = f"[{args.host}]" if ":" in args.host else args.host
     return f"{host}:{args.port}"
+
+
+def listen(server, args):
+    """Gives the port."""
+    address = listen_address(args)
+    if not args.tls:
+        return server.add_insecure_port(address)
+    folder = pathlib.Path(args.tls)
+    pair = ((folder / "server.key").read_bytes(), (folder / "server.pem").read_bytes())
+    return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+
+
+def client_credentials(args):
+    """None: without TLS."""
+    if not args.tls:
+        return None
+    return grpc.ssl_channel_credentials((pathlib.Path(args.tls) / "ca.pem").read_bytes())

@@ -16,11 +16,15 @@ READY_TIMEOUT = 20
 class Pool:
     """Connections that stay open from one step, and one plan, to the next."""
 
-    def __init__(self, address):
-        self.address, self.channels = address, []
+    def __init__(self, args):
+        self.address, self.channels = args.address, []
+        self.credentials = channel.client_credentials(args)
 
     async def open(self):
-        opened = grpc.aio.insecure_channel(self.address, options=channel.CLIENT)
+        if self.credentials:
+            opened = grpc.aio.secure_channel(self.address, self.credentials, options=channel.CLIENT)
+        else:
+            opened = grpc.aio.insecure_channel(self.address, options=channel.CLIENT)
         await asyncio.wait_for(opened.channel_ready(), READY_TIMEOUT)
         return opened
 
@@ -110,7 +114,7 @@ async def worker(step, tally, pool, opened, turns):
 
 
 async def serve(args):
-    pool = Pool(args.address)
+    pool = Pool(args)
     print("READY", flush=True)
     plans = iter(lines("python-asyncio", "grpcio " + grpc.__version__))
     # Plans are read off the loop, so that connections answer pings between plans.

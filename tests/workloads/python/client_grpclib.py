@@ -23,12 +23,14 @@ class Cancelled(Exception):
 class Pool:
     """Connections that stay open from one step, and one plan, to the next."""
 
-    def __init__(self, address):
-        host, _, port = address.rpartition(":")
+    def __init__(self, args):
+        host, _, port = args.address.rpartition(":")
+        self.security = grpclib_wire.client_security(args.tls)
         self.host, self.port, self.channels = host.strip("[]"), int(port), []
 
     async def open(self):
-        opened = Channel(self.host, self.port, codec=grpclib_wire.Bytes(), config=grpclib_wire.configuration())
+        settings = {"codec": grpclib_wire.Bytes(), "config": grpclib_wire.configuration(), "ssl": self.security}
+        opened = Channel(self.host, self.port, **settings)
         await asyncio.wait_for(opened.__connect__(), READY_TIMEOUT)
         return opened
 
@@ -111,7 +113,7 @@ async def worker(step, tally, pool, opened, turns):
 
 
 async def serve(args):
-    pool = Pool(args.address)
+    pool = Pool(args)
     print("READY", flush=True)
     plans = iter(lines("python-grpclib", "grpclib " + grpclib.__version__))
     # Plans are read off the loop, so that connections answer pings between plans.

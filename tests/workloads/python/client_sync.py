@@ -16,11 +16,15 @@ READY_TIMEOUT = 20
 class Pool:
     """Connections that stay open from one step, and one plan, to the next."""
 
-    def __init__(self, address):
-        self.address, self.channels = address, []
+    def __init__(self, args):
+        self.address, self.channels = args.address, []
+        self.credentials = channel.client_credentials(args)
 
     def open(self):
-        opened = grpc.insecure_channel(self.address, options=channel.CLIENT)
+        if self.credentials:
+            opened = grpc.secure_channel(self.address, self.credentials, options=channel.CLIENT)
+        else:
+            opened = grpc.insecure_channel(self.address, options=channel.CLIENT)
         grpc.channel_ready_future(opened).result(READY_TIMEOUT)
         return opened
 
@@ -120,7 +124,7 @@ def worker(step, tally, pool, opened, turns):
 
 
 def run(args):
-    pool = Pool(args.address)
+    pool = Pool(args)
     print("READY", flush=True)
     for steps, tally in lines("python", "grpcio " + grpc.__version__):
         for step in steps:

@@ -1,4 +1,7 @@
-"""What grpclib needs on both sides: messages as they are, and kinds of methods."""
+"""What grpclib needs on both sides: messages as they are, kinds of methods, and TLS."""
+
+import pathlib
+import ssl
 
 from grpclib.config import Configuration
 from grpclib.const import Cardinality
@@ -31,3 +34,22 @@ def configuration(keepalive_ms=0):
         _http2_max_pings_without_data=0,
         _http2_min_sent_ping_interval_without_data=keepalive_ms / 1000,
     )
+
+
+def server_security(folder):
+    """By a folder of certificates; without one there is no TLS."""
+    if not folder:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pathlib.Path(folder) / "server.pem", pathlib.Path(folder) / "server.key")
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def client_security(folder):
+    if not folder:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(pathlib.Path(folder) / "ca.pem")
+    context.set_alpn_protocols(["h2"])
+    return context

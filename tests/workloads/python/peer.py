@@ -22,6 +22,7 @@ def parse():
     client.add_argument("address")
     for role in (server, client):
         role.add_argument("--limit-s", type=float, default=300)
+        role.add_argument("--tls")
     return parser.parse_args()
 
 

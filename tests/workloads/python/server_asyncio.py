@@ -139,7 +139,7 @@ class Handler(grpc.GenericRpcHandler):
 async def serve(args):
     tally = Tally("python-asyncio", "grpcio " + grpc.__version__)
     server = grpc.aio.server(handlers=[Handler(tally)], options=channel.server(args))
-    port = server.add_insecure_port(channel.listen_address(args))
+    port = channel.listen(server, args)
     await server.start()
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)

@@ -152,7 +152,7 @@ async def serve(args):
     grpclib.server.Handler = Counting
     server = Server([Service()], codec=grpclib_wire.Bytes(), config=config)
     listener = listen(args)
-    await server.start(sock=listener)
+    await server.start(sock=listener, ssl=grpclib_wire.server_security(args.tls))
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
 

@@ -156,7 +156,7 @@ def run(args):
     tally = Tally("python", "grpcio " + grpc.__version__)
     pool = futures.ThreadPoolExecutor(MAX_THREADS)
     server = grpc.server(pool, handlers=[Handler(tally)], options=channel.server(args))
-    port = server.add_insecure_port(channel.listen_address(args))
+    port = channel.listen(server, args)
     server.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"READY port={port}", flush=True)

@@ -11,9 +11,15 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Round> {
     let plan = stage.plan();
     let h2load = H2load::prepare()?;
     let mut server = stage.start_server()?;
+    let scheme = if stage.situation.around.tls {
+        "https"
+    } else {
+        "http"
+    };
+    let url = format!("{scheme}://{}", server.address());
     let mut made = 0;
     for step in &plan {
-        let answered = h2load.run(&server.address(), step, &stage.watch.place())?;
+        let answered = h2load.run(&url, step, &stage.watch.place())?;
         ensure!(
             answered == u64::from(step.count),
             "{answered} of {} calls were answered",

@@ -20,7 +20,12 @@ pub fn envoy(stage: &mut Stage<'_>) -> Result<Round> {
 fn run(stage: &mut Stage<'_>, proxy: Proxy) -> Result<Round> {
     let plan = stage.plan();
     let mut server = stage.start_server()?;
-    let running = proxy.start(&server.address(), &stage.watch.place())?;
+    let running = proxy.start(
+        &server.address(),
+        stage.server.certificates(),
+        &stage.watch.place(),
+    )?;
+    stage.await_probes(&running.process)?;
     let mut client = stage.client.client(&running.address, &stage.watch.place())?;
     let made = client.run(plan)?;
     client.quit()?;
