@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::cell::{self, Cell};
 use super::counts::Counts;
-use super::dump;
+use super::dump::{self, Dump};
 use super::options::Options;
 use super::page::{self, About};
 use super::settled;
@@ -22,8 +23,9 @@ use crate::capture::random::Random;
 use crate::namespace::Pair;
 use crate::prerequisite::Error;
 use crate::scrape::calls::Side;
-use crate::workload::cache;
+use crate::skip::skipped;
 use crate::workload::{Language, Program};
+use crate::workload::{cache, interop};
 
 /// How many clients call each server in each situation: over the rows, all pairs come about.
 const QUICK_CROSSINGS: usize = 1;
@@ -57,7 +59,7 @@ pub fn run(options: Options) -> Result<ExitCode> {
     let situations = run.options.situations.clone();
     for (number, situation) in situations.iter().enumerate() {
         let place = format!("[{}/{}]", number + 1, situations.len());
-        let cells = run.row(situation, &place)?;
+        let cells = run.row(situation, &place);
         table.rows.push(Row { situation, cells });
         if run.options.is_whole {
             // After each row: a run of an hour that is stopped leaves what it has found.
@@ -79,12 +81,12 @@ fn conclude(run: &Run, table: &Table, begun: Instant) -> ExitCode {
         }
     }
     for (name, reason) in &run.missing {
-        println!("SKIPPED {name}: {reason}");
+        skipped(&format!("truth {name}"), reason);
     }
     for row in &table.rows {
         for (cell, column) in row.cells.iter().zip(&table.columns) {
             if let Some(reason) = &cell.skipped {
-                println!("SKIPPED {} {column}: {reason}", row.situation.name);
+                skipped(&format!("truth {} {column}", row.situation.name), reason);
             }
         }
     }
@@ -111,7 +113,8 @@ fn conclude(run: &Run, table: &Table, begun: Instant) -> ExitCode {
 }
 
 impl Run {
-    fn prepare(mut options: Options) -> Result<Self> {
+    /// With everything that the implementations need, got where it is not there yet.
+    pub fn prepare(mut options: Options) -> Result<Self> {
         let (mut programs, mut missing) = (BTreeMap::new(), Vec::new());
         let mut wanted = [options.servers.as_slice(), options.clients.as_slice()].concat();
         wanted.sort();
@@ -184,6 +187,9 @@ impl Run {
             // It closes its connection at a GOAWAY, under its calls: then no program counts what the wire shows.
             clients.retain(|client| *client != Language::Grpclib);
         }
+        if situation.name == situation::INTEROP {
+            clients.retain(|client| interop::missing(*client).is_none());
+        }
         let most = if self.options.quick {
             QUICK_CROSSINGS
         } else {
@@ -210,16 +216,21 @@ impl Run {
         Random::new(mixed).below(1 << 20)
     }
 
-    fn row(&mut self, situation: &'static Situation, place: &str) -> Result<Vec<Cell>> {
+    /// The cells of one situation. What breaks in it, breaks no other.
+    fn row(&mut self, situation: &'static Situation, place: &str) -> Vec<Cell> {
         let servers = self.servers();
         let surroundings = road(situation).and_then(|road| Ok((road, self.watch(situation)?)));
         let (road, mut watch) = match surroundings {
             Ok(surroundings) => surroundings,
             Err(Error::Missing(reason)) => {
                 println!("{place} {}: SKIPPED: {reason}", situation.name);
-                return Ok(servers.iter().map(|_| Cell::skipped(&reason)).collect());
+                return servers.iter().map(|_| Cell::skipped(&reason)).collect();
             }
-            Err(Error::Broken(reason)) => bail!("{}: {reason}", situation.name),
+            Err(Error::Broken(reason)) => {
+                let failure = format!("{}: {reason}\n  again: {}", situation.name, self.again(situation));
+                println!("FAILED {place} {failure}");
+                return servers.iter().map(|_| Cell::failed(&failure)).collect();
+            }
         };
         let mut cells = Vec::new();
         for (column, server) in servers.into_iter().enumerate() {
@@ -236,7 +247,7 @@ impl Run {
             }
             let mut cell = Cell::default();
             for client in &clients {
-                self.pair(situation, (server, *client), &mut watch, road.as_ref(), &mut cell)?;
+                self.pair(situation, (server, *client), &mut watch, road.as_ref(), &mut cell);
             }
             let callers: Vec<String> = clients.iter().map(Language::to_string).collect();
             println!(
@@ -257,7 +268,15 @@ impl Run {
             cells.push(cell);
         }
         self.watches.insert(key(situation), watch);
-        Ok(cells)
+        cells
+    }
+
+    /// The command that plays a situation as it was played here.
+    fn again(&self, situation: &Situation) -> String {
+        format!(
+            "cargo xtask truth --situation {} --seed {}",
+            situation.name, self.options.seed
+        )
     }
 
     /// One pair of programs, another one each time: as many pairs as there are servers, then the same again.
@@ -271,7 +290,7 @@ impl Run {
         if lacks(server, situation).is_none() && is_fit {
             let road = road(situation)?;
             let mut watch = self.watch(situation)?;
-            self.pair(situation, (server, client), &mut watch, road.as_ref(), &mut cell)?;
+            self.pair(situation, (server, client), &mut watch, road.as_ref(), &mut cell);
             self.watches.insert(key(situation), watch);
         }
         Ok(cell)
@@ -298,61 +317,98 @@ impl Run {
         watch: &mut Watch,
         road: Option<&Pair>,
         cell: &mut Cell,
-    ) -> Result<()> {
+    ) {
         let name = format!("{}-{server}-{client}", situation.name);
-        let capture = cache::target_directory().join("truth");
-        std::fs::create_dir_all(&capture)?;
-        let program = |language| self.programs.get(&language).context("not prepared");
-        // A row whose observer has died goes on with another.
-        watch.resume()?;
+        let (played, dump) = self.play(situation, (server, client), &name, watch, road);
+        let failure = match played {
+            Ok(played) => {
+                cell.add(&played);
+                self.versions.extend(played.versions.iter().cloned());
+                failure(&played)
+            }
+            Err(error) => {
+                if let Some(Error::Missing(reason)) = error.downcast_ref() {
+                    println!("{name}: SKIPPED: {reason}");
+                    cell.skipped = Some(reason.clone());
+                    return;
+                }
+                let unsettled = settle(watch);
+                Some(format!("{error:#}{unsettled}"))
+            }
+        };
+        let Some(reasons) = failure else { return };
+        let kept = match dump.map(Dump::keep) {
+            Some(Ok(file)) => format!("\n  packets: observer replay {}", file.display()),
+            Some(Err(error)) => format!("\n  packets: none, {error:#}"),
+            None => String::new(),
+        };
+        let failure = format!(
+            "{name}: {reasons}{kept}\n  again: {} --implementation {server} --client {client}",
+            self.again(situation)
+        );
+        println!("FAILED {failure}");
+        cell.failures.push(failure);
+    }
+
+    /// Runs one pair; gives its packets too, if they were recorded.
+    fn play(
+        &self,
+        situation: &Situation,
+        (server, client): (Language, Language),
+        name: &str,
+        watch: &mut Watch,
+        road: Option<&Pair>,
+    ) -> (Result<Cell>, Option<Dump>) {
+        let (server, client, capture) = match self.prepared((server, client), name, watch) {
+            Ok(prepared) => prepared,
+            Err(error) => return (Err(error), None),
+        };
         let mut stage = Stage {
             situation,
-            server: program(server)?,
-            client: program(client)?,
-            watch: &mut *watch,
+            server,
+            client,
+            watch,
             road,
-            random: Random::new(self.number(&name) as u64),
-            capture: self
-                .options
-                .capture
-                .then(|| capture.join(format!("{name}-{}.pcap", self.options.seed))),
+            random: Random::new(self.number(name) as u64),
+            capture,
             dump: None,
         };
         let played = cell::play(&mut stage);
-        let dump = stage.dump.take();
-        if played.is_err() && watch.observer().is_ok() {
-            // What it did must not be counted into the next.
-            settled::counts(watch, &Counts::default(), |_| false)?;
-        }
-        if let Err(error) = &played
-            && let Some(Error::Missing(reason)) = error.downcast_ref()
-        {
-            println!("{name}: SKIPPED: {reason}");
-            cell.skipped = Some(reason.clone());
-            return Ok(());
-        }
-        let reasons = match &played {
-            Ok(played) => {
-                cell.add(played);
-                self.versions.extend(played.versions.iter().cloned());
-                failure(played)
-            }
-            Err(error) => Some(format!("{error:#}")),
-        };
-        let Some(reasons) = reasons else { return Ok(()) };
-        let kept = match dump {
-            Some(dump) => format!("\n  packets: {}", dump.keep()?.display()),
-            None => String::new(),
-        };
-        let again = format!(
-            "--situation {} --implementation {server} --client {client} --seed {}",
-            situation.name, self.options.seed
-        );
-        let failure = format!("{name}: {reasons}{kept}\n  again: cargo xtask truth {again}");
-        println!("FAILED {failure}");
-        cell.failures.push(failure);
-        Ok(())
+        (played, stage.dump.take())
     }
+
+    /// The programs of a pair, and where their packets go; and an observer: a row whose observer has died goes on with
+    /// another.
+    fn prepared(
+        &self,
+        (server, client): (Language, Language),
+        name: &str,
+        watch: &mut Watch,
+    ) -> Result<(&Program, &Program, Option<PathBuf>)> {
+        watch.obituary();
+        watch.resume()?;
+        let program = |language| self.programs.get(&language).context("not prepared");
+        let folder = cache::target_directory().join("truth");
+        std::fs::create_dir_all(&folder)?;
+        let capture = folder.join(format!("{name}-{}.pcap", self.options.seed));
+        let capture = self.options.capture.then_some(capture);
+        Ok((program(server)?, program(client)?, capture))
+    }
+}
+
+/// After programs that could not be run, or an observer that ended under them: what they did must not be counted into the
+/// next. Gives what there is to say of it.
+fn settle(watch: &mut Watch) -> String {
+    if let Some(obituary) = watch.obituary() {
+        return format!("\n  {obituary}");
+    }
+    if watch.observer().is_err() {
+        return String::new();
+    }
+    settled::counts(watch, &Counts::default(), |_| false)
+        .err()
+        .map(|error| format!("\n  {error:#}"))
+        .unwrap_or_default()
 }
 
 /// Why a pair has failed, if it has.
@@ -372,8 +428,10 @@ fn failure(cell: &Cell) -> Option<String> {
 
 /// What an implementation cannot do that a situation needs.
 fn lacks(server: Language, situation: &Situation) -> Option<&'static str> {
-    if server != Language::Go && situation.name == situation::INTEROP {
-        return Some("the official programs here are grpc-go's");
+    if situation.name == situation::INTEROP
+        && let Some(reason) = interop::missing(server)
+    {
+        return Some(reason);
     }
     (server == Language::Grpclib && situation.around.max_age_ms > 0)
         .then_some("its server has no greatest age of connections")
