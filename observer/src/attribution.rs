@@ -210,6 +210,9 @@ impl Attribution {
             Hit::Missing => return None,
         };
         self.counts.cached += 1;
+        if accepted {
+            self.cache.accept(socket, &known.identity, now);
+        }
         Some(known)
     }
 
@@ -247,8 +250,16 @@ impl Attribution {
 
     /// Connections that were pending and no longer are. To be asked for in every turn of the pipeline's loop.
     pub fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)> {
+        // Bounded by the questions.
+        let answers: Vec<Answer> = self.answers.try_iter().collect();
+        // Those first who were called: callers may be named by them.
+        for answer in &answers {
+            if Role::from_raw(answer.socket.role) == Role::Passive {
+                self.cache.accept(&answer.socket, &answer.identity, now);
+            }
+        }
         let mut ready = Vec::new();
-        while let Ok(answer) = self.answers.try_recv() {
+        for answer in answers {
             self.cache.put(&answer, now);
             let peer = self.cache.peer(&answer.socket, &answer.peer, now);
             let Answer {

@@ -13,7 +13,7 @@ use crate::truth::dump::{Dump, Flush};
 use crate::truth::stage::{Crossed, Round, Stage};
 use crate::truth::wire::{Call, End};
 use crate::wait;
-use crate::workload::interop;
+use crate::workload::{Language, interop};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -76,6 +76,15 @@ const CASES: &[(&str, &[&str], Ending)] = &[
     ),
 ];
 
+/// How a case ends with this client. grpcio's blocking one ends itself after the last message of its ping-pong and does not wait for
+/// the status: then its going away is a cancel, if the status was not faster.
+fn ending(case: &str, client: Language, ending: Ending) -> Ending {
+    if client == Language::Python && case == "ping_pong" {
+        return Race("OK", "CANCELLED");
+    }
+    ending
+}
+
 /// The client, and the server that listens.
 struct Official {
     client: Vec<OsString>,
@@ -94,13 +103,13 @@ pub fn run(stage: &mut Stage<'_>) -> Result<Round> {
         stage.dump = Some(Dump::start(file.clone(), port, &official.place, Flush::Prompt)?);
     }
     let mut round = Round::default();
-    for (case, methods, ending) in CASES {
+    for (case, methods, usual) in CASES {
         let path = |method| format!("/grpc.testing.{}/{method}", service(case));
-        match (ending, methods, &stage.dump) {
+        match (ending(case, stage.client.language, *usual), methods, &stage.dump) {
             (Always(status), methods, _) => {
                 official.run(case)?.map_err(|error| anyhow!(error))?;
                 for method in *methods {
-                    let end = (path(method), (*status).to_owned());
+                    let end = (path(method), status.to_owned());
                     *round.server.entry(end).or_default() += 1;
                 }
             }
