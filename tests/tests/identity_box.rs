@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
+use rustix::process::Signal;
 use tests::cgroup::Cgroup;
 use tests::observer::{self, Observer};
 use tests::prerequisite::{apt, or_skip};
@@ -157,12 +158,38 @@ fn processes_that_live_for_one_call() -> Result<()> {
     let scrape = own.expect(COUNT, &[("short-client", COUNT)])?;
     for sample in scrape.find(CLIENT_CALLS, &[]) {
         ensure!(sample.label("status") == "OK", "{sample}");
-        // Most of them are gone before they are looked at; whom they called is not.
         ensure!(sample.label("peer") == PEER, "{sample}");
     }
     client.quit()?;
     server.quit()?;
     ensure!(own.observer.losses()?.is_empty(), "{:?}", own.observer.losses()?);
+    own.observer.stop()
+}
+
+/// The observer stands still until they have all ended.
+#[test]
+fn whom_the_dead_called() -> Result<()> {
+    const COUNT: u64 = 50;
+    let test = "whom_the_dead_called";
+    if or_skip(test, apt::install_for(&[("python3", "python3")])).is_none() {
+        return Ok(());
+    }
+    let Some((own, (server, client))) = Box::new(test)? else {
+        return Ok(());
+    };
+    let port = server.port.to_string();
+    let command = ["python3", "-c", SHORT, &port, &COUNT.to_string()].map(OsString::from);
+    own.observer.process.signal(Signal::STOP)?;
+    let mut short = Process::start(&command, &own.place)?;
+    let failed = short.wait_for("DONE ", LIMIT)?;
+    own.observer.process.signal(Signal::CONT)?;
+    ensure!(failed == "0", "{failed} calls failed");
+    let scrape = own.expect(COUNT, &[("short-client", COUNT)])?;
+    for sample in scrape.find(CLIENT_CALLS, &[]) {
+        ensure!(sample.label("peer") == PEER, "{sample}");
+    }
+    client.quit()?;
+    server.quit()?;
     own.observer.stop()
 }
 
