@@ -146,6 +146,7 @@ fn an_api_server_that_comes_and_goes() -> Result<()> {
     };
     let server = program.server(&ServerOptions {
         place: place.clone(),
+        limit: 5 * LIMIT,
         ..ServerOptions::default()
     })?;
     // Everything but the server is out of the observer's sight.
@@ -187,7 +188,11 @@ fn an_api_server_that_comes_and_goes() -> Result<()> {
         made += 10.0;
         endured(&observer, &api, made).with_context(|| format!("{mood:?}"))?;
         if mood == Mood::Away {
-            made += long_away(&observer, &mut client)?;
+            // No client of these runs for longer than five minutes.
+            client.quit()?;
+            let start = || program.client(&server.address(), &Place::default());
+            made += long_away(&observer, start)?;
+            client = start()?;
         }
         api.set(Mood::Well);
         failing(&observer, 0.0).with_context(|| format!("after {mood:?}"))?;
@@ -217,13 +222,15 @@ fn an_api_server_that_comes_and_goes() -> Result<()> {
 }
 
 /// Calls while nobody answers for as long as [`AWAY`] says, and that the observer grows by nothing meanwhile.
-fn long_away(observer: &Observer, client: &mut Client) -> Result<f64> {
+fn long_away(observer: &Observer, start: impl Fn() -> Result<Client>) -> Result<f64> {
     let length = std::env::var(AWAY).unwrap_or_default().parse().unwrap_or(0);
     let length = Duration::from_secs(length);
     let (begun, before, mut made) = (Instant::now(), held(observer)?, 0.0);
     while begun.elapsed() < length {
+        let mut client = start()?;
         client.run(calls(10))?;
         made += 10.0;
+        client.quit()?;
         let pods = observer.scrape()?.sum("marty_observer_pods", &[]);
         ensure!(pods > 0.5, "what was known does not stay known");
     }
