@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use observer_ebpf::record::{Role, Socket};
 
@@ -101,6 +101,8 @@ pub struct Attribution {
     questions: SyncSender<Question>,
     answers: Receiver<Answer>,
     pending: HashSet<u64>,
+    /// Answers that have only an address for the other end, which may be named in a moment.
+    late: Vec<(Instant, Answer)>,
     unknown: Arc<Identity>,
     catalog: Arc<RwLock<Catalog>>,
     limits: Arc<Limits>,
@@ -110,6 +112,10 @@ pub struct Attribution {
 /// Questions under way; about 120 bytes each. A flood of short-lived processes fills this first, and what is above
 /// is named unknown and counted.
 const MAX_PENDING: usize = 8192;
+
+/// How long a caller waits for the name of the other end, where that is on this machine too: both are asked for when their first
+/// call is seen, the caller first.
+const OTHER_END: Duration = Duration::from_millis(250);
 
 impl Attribution {
     /// Starts the resolver's thread; it ends when the `Attribution` is dropped.
@@ -152,6 +158,7 @@ impl Attribution {
             questions,
             answers,
             pending: HashSet::new(),
+            late: Vec::new(),
             unknown,
             catalog,
             limits,
@@ -210,6 +217,9 @@ impl Attribution {
             Hit::Missing => return None,
         };
         self.counts.cached += 1;
+        if accepted {
+            self.cache.accept(socket, &known.identity, now);
+        }
         Some(known)
     }
 
@@ -247,10 +257,27 @@ impl Attribution {
 
     /// Connections that were pending and no longer are. To be asked for in every turn of the pipeline's loop.
     pub fn answers(&mut self, now: Instant) -> Vec<(u64, Attributed)> {
+        // Bounded by the questions, those that are late too.
+        let mut answers = std::mem::take(&mut self.late);
+        answers.extend(self.answers.try_iter().map(|answer| (now, answer)));
+        // Those first who were called: callers may be named by them.
+        for (_, answer) in &answers {
+            if Role::from_raw(answer.socket.role) == Role::Passive {
+                self.cache.accept(&answer.socket, &answer.identity, now);
+            }
+        }
         let mut ready = Vec::new();
-        while let Ok(answer) = self.answers.try_recv() {
+        for (at, answer) in answers {
             self.cache.put(&answer, now);
             let peer = self.cache.peer(&answer.socket, &answer.peer, now);
+            if self.pending.contains(&answer.connection)
+                && is_here(&answer.socket)
+                && *peer == *address(&answer.socket)
+                && now.saturating_duration_since(at) < OTHER_END
+            {
+                self.late.push((at, answer));
+                continue;
+            }
             let Answer {
                 connection, identity, ..
             } = answer;
@@ -261,6 +288,14 @@ impl Attribution {
         }
         ready
     }
+}
+
+/// Whether the other end of a caller is on this machine for certain.
+fn is_here(socket: &Socket) -> bool {
+    let remote = std::net::Ipv6Addr::from(socket.remote).to_canonical();
+    let known = !remote.is_unspecified();
+    let here = remote.is_loopback() || socket.remote == socket.local;
+    Role::from_raw(socket.role) != Role::Passive && known && here
 }
 
 /// What a peer is called of which nothing is known.

@@ -1,10 +1,16 @@
 //! What a test needs of the machine: programs and packages, got where that is possible, named where it is not.
 
 use std::process::Command;
+use std::time::Duration;
 
+use crate::process::limited::{self, Ended};
 use crate::skip::skipped;
 
 pub mod apt;
+
+/// Longest step of getting or building something: a mirror that has stopped to answer is not waited for. Shorter than the
+/// silence after which `cargo xtask test` ends the whole test program.
+const MAX_STEP: Duration = Duration::from_mins(8);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,21 +56,30 @@ pub fn build(command: &mut Command) -> Result<String, Error> {
 }
 
 fn run(command: &mut Command) -> Result<String, String> {
+    run_within(MAX_STEP, command)
+}
+
+/// The command is spent with it. A step that is late is ended with everything that it started.
+fn run_within(limit: Duration, command: &mut Command) -> Result<String, String> {
     let name = std::iter::once(command.get_program()).chain(command.get_args());
     let name = name
         .map(|part| part.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ");
-    let output = command.output().map_err(|error| format!("{name}: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    let ended = limited::output(std::mem::replace(command, Command::new("true")), limit);
+    let Ended {
+        status,
+        output,
+        errors,
+    } = ended.map_err(|error| format!("{name}: {error}"))?;
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&output).into_owned());
     }
-    let text = [output.stdout, output.stderr].concat();
+    let text = [output, errors].concat();
     let text = String::from_utf8_lossy(&text);
     let last: Vec<&str> = text.lines().rev().take(8).collect();
     Err(format!(
-        "{name} failed ({}): {}",
-        output.status,
+        "{name} failed ({status}): {}",
         last.into_iter().rev().collect::<Vec<_>>().join("\n  ")
     ))
 }
@@ -74,4 +89,31 @@ pub fn say(text: &str) {
     use std::io::Write as _;
     // Nobody reads it when it cannot be written.
     let _ = writeln!(std::io::stderr(), "[workloads] {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn what_a_step_says() {
+        assert_eq!(get(&mut shell("echo here")).unwrap(), "here\n");
+        let failed = build(&mut shell("echo why >&2; exit 3")).unwrap_err();
+        assert!(
+            matches!(&failed, Error::Broken(text) if text.contains("why") && text.contains("exit status: 3"))
+        );
+    }
+
+    #[test]
+    fn a_step_that_never_ends() {
+        let limit = Duration::from_millis(100);
+        let late = run_within(limit, &mut shell("sleep 1000 & wait")).unwrap_err();
+        assert!(late.contains("not ended within"), "{late}");
+    }
 }

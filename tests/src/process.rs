@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal};
 
+pub mod limited;
 pub mod offspring;
 
 /// Lines of standard error kept for the report of a failure.

@@ -3,7 +3,7 @@
 //! pod's UID takes on the pod's name.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tests::process::Place;
 use tests::scrape::Scrape;
 use tests::wait;
 use tests::workload::Language;
-use tests::workload::peer::ServerOptions;
+use tests::workload::peer::{Client, ServerOptions};
 use tests::workload::plan::{Kind, Step};
 
 #[path = "identity_kubernetes/server.rs"]
@@ -25,6 +25,8 @@ use server::{ApiServer, Mood};
 const UID: &str = "2b1b8b1c-7d1f-4e0e-9d3a-0f5f6a7b8c9d";
 const CONTAINER: &str = "4c01db0b339c4c01db0b339c4c01db0b339c4c01db0b339c4c01db0b339cabcd";
 const CALLS: &str = "marty_grpc_requests_total";
+/// Seconds for which the API server is away at last; a run by hand has 300.
+const AWAY: &str = "OBSERVER_TEST_AWAY";
 /// The watches pause for up to 30 s after failures.
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -144,6 +146,7 @@ fn an_api_server_that_comes_and_goes() -> Result<()> {
     };
     let server = program.server(&ServerOptions {
         place: place.clone(),
+        limit: 5 * LIMIT,
         ..ServerOptions::default()
     })?;
     // Everything but the server is out of the observer's sight.
@@ -184,6 +187,13 @@ fn an_api_server_that_comes_and_goes() -> Result<()> {
         client.run(calls(10))?;
         made += 10.0;
         endured(&observer, &api, made).with_context(|| format!("{mood:?}"))?;
+        if mood == Mood::Away {
+            // No client of these runs for longer than five minutes.
+            client.quit()?;
+            let start = || program.client(&server.address(), &Place::default());
+            made += long_away(&observer, start)?;
+            client = start()?;
+        }
         api.set(Mood::Well);
         failing(&observer, 0.0).with_context(|| format!("after {mood:?}"))?;
     }
@@ -209,6 +219,40 @@ fn an_api_server_that_comes_and_goes() -> Result<()> {
         "each failure of a list once:{told}"
     );
     observer.stop()
+}
+
+/// Calls while nobody answers for as long as [`AWAY`] says, and that the observer grows by nothing meanwhile.
+fn long_away(observer: &Observer, start: impl Fn() -> Result<Client>) -> Result<f64> {
+    let length = std::env::var(AWAY).unwrap_or_default().parse().unwrap_or(0);
+    let length = Duration::from_secs(length);
+    let (begun, before, mut made) = (Instant::now(), held(observer)?, 0.0);
+    while begun.elapsed() < length {
+        let mut client = start()?;
+        client.run(calls(10))?;
+        made += 10.0;
+        client.quit()?;
+        let pods = observer.scrape()?.sum("marty_observer_pods", &[]);
+        ensure!(pods > 0.5, "what was known does not stay known");
+    }
+    let after = held(observer)?;
+    println!(
+        "away for {:?}, {made} calls; descriptors and threads {before:?}, then {after:?}",
+        begun.elapsed()
+    );
+    ensure!(
+        after[0] <= before[0] + 2 && after[1] <= before[1],
+        "{before:?}, then {after:?}"
+    );
+    Ok(made)
+}
+
+/// Descriptors and threads of the observer.
+fn held(observer: &Observer) -> Result<[usize; 2]> {
+    let of = |folder| {
+        let entries = std::fs::read_dir(format!("/proc/{}/{folder}", observer.process.id()));
+        entries.map(Iterator::count)
+    };
+    Ok([of("fd")?, of("task")?])
 }
 
 /// That calls are counted and pods stay known while the API server fails, and that it is asked again.

@@ -2,48 +2,48 @@
 //! a virtual machine that boots into them and ends with them. It is emulated, and needs no installed kernel and no root file
 //! system: a kernel, and an archive with busybox, the tests and the daemon as static programs, and the kernel object.
 
+mod architecture;
 mod archive;
 mod fetch;
 mod guest;
 mod outcome;
 mod page;
+mod program;
 mod suite;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
-use crate::build::{self, Programs};
-use crate::workspace::{Workspace, cargo};
-use crate::{dist, packages, process};
-use guest::Programs as Guest;
+use crate::build;
+use crate::workspace::Workspace;
+use crate::{packages, process};
+use architecture::Architecture;
 use outcome::Outcome;
 use page::Run;
+use program::Programs;
 use suite::Suite;
 
 /// A folder of kernels to use instead of the target directory's.
 const FOLDER: &str = "OBSERVER_KERNELS";
-/// Programs from all over the test suite would take each kernel minutes; this one has all that differs between kernels.
-const TEST: &str = "capture_exchange";
 /// What the last run of all kernels found.
 const PAGE: &str = "observer/docs/kernels.md";
 const FILTER: &str = "few_streams_loopback_ipv4";
 /// Guests at a time: each has phases of one CPU and of two.
 const AT_ONCE: usize = 3;
-/// Statically linked, because the guest has no libraries; the target is named so that build scripts are not.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-const STATIC: &str = "-Ctarget-feature=+crt-static";
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     if !cfg!(target_arch = "x86_64") {
-        bail!("kernels of x86_64 only, so far");
+        bail!("on a machine of x86_64 only, so far");
     }
     let folder = std::env::var_os(FOLDER).map_or_else(|| workspace.target.join("kernels"), PathBuf::from);
     match args {
         [command] if command == "get" => {
-            fetch::all(&folder)?;
+            Architecture::ALL
+                .into_iter()
+                .try_for_each(|architecture| fetch::all(&folder, architecture))?;
             Ok(ExitCode::SUCCESS)
         }
         [command, wanted @ ..] if command == "run" => run(workspace, &folder, wanted),
@@ -54,16 +54,14 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
 
 /// Boots every kernel whose name has one of `wanted` in it, or all.
 fn run(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<ExitCode> {
-    for (program, package) in [
-        ("qemu-system-x86_64", "qemu-system-x86"),
-        ("busybox", "busybox-static"),
-    ] {
-        if process::which(program).is_none() {
-            packages::install(&[package], "booting other kernels")?;
+    for architecture in Architecture::ALL {
+        let there = present(folder)?;
+        if !there
+            .iter()
+            .any(|kernel| Architecture::of(&name(kernel)) == architecture)
+        {
+            fetch::all(folder, architecture)?;
         }
-    }
-    if present(folder)?.is_empty() {
-        fetch::all(folder)?;
     }
     let mut kernels = present(folder)?;
     kernels.retain(|kernel| wanted.is_empty() || wanted.iter().any(|part| name(kernel).contains(part)));
@@ -71,19 +69,23 @@ fn run(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<ExitCo
         bail!("no kernel in {} is meant", folder.display());
     }
     let place = workspace.target.join("kernels-run");
-    let guest = programs(workspace)?;
-    let image = guest::image(&place, &guest, FILTER, &suite::options())?;
+    let images = images(workspace, folder, &kernels, &place)?;
     println!("{}", outcome::HEAD);
     let date = process::output(process::command("date").args(["-u", "+%Y-%m-%d"]))?;
     let (count, mut runs) = (kernels.len(), Vec::new());
     for some in kernels.chunks(AT_ONCE) {
-        for (kernel, said) in some.iter().zip(boot(some, &image, &place)?) {
+        for (kernel, said) in some.iter().zip(boot(some, &images, &place)?) {
             let run = Run {
                 kernel: name(kernel),
                 outcome: Outcome::parse(&said),
                 suite: Suite::parse(&said),
             };
-            println!("{}; {}", run.outcome.row(&run.kernel), run.suite.summary());
+            println!(
+                "{}; {}; names {}",
+                run.outcome.row(&run.kernel),
+                run.suite.summary(),
+                run.suite.named()
+            );
             runs.push(run);
         }
         if wanted.is_empty() {
@@ -102,46 +104,56 @@ fn run(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<ExitCo
     })
 }
 
+/// What the kernels boot into: one archive for each architecture among them.
+fn images(
+    workspace: &Workspace,
+    folder: &Path,
+    kernels: &[PathBuf],
+    place: &Path,
+) -> Result<BTreeMap<Architecture, PathBuf>> {
+    let object = build::kernel_object(workspace, build::Programs::Release)?;
+    let mut images = BTreeMap::new();
+    for kernel in kernels {
+        let architecture = Architecture::of(&name(kernel));
+        if images.contains_key(&architecture) {
+            continue;
+        }
+        for (program, package) in architecture.programs() {
+            if process::which(program).is_none() {
+                packages::install(&package, "booting other kernels")?;
+            }
+        }
+        let busybox = match architecture {
+            Architecture::X86 => process::which("busybox").context("there is no busybox")?,
+            Architecture::Arm => fetch::busybox(folder, architecture)?,
+        };
+        let programs = Programs::build(workspace, architecture, object.clone(), busybox)?;
+        let (line, _) = architecture.line();
+        let init = guest::init(line, FILTER, &suite::options());
+        let image = place.join(format!("image-{}.cpio", architecture.debian()));
+        guest::image(&image, &programs, &init)?;
+        images.insert(architecture, image);
+    }
+    Ok(images)
+}
+
 /// Runs these kernels at once; gives what the tests of each said.
-fn boot(kernels: &[PathBuf], image: &Path, place: &Path) -> Result<Vec<String>> {
+fn boot(kernels: &[PathBuf], images: &BTreeMap<Architecture, PathBuf>, place: &Path) -> Result<Vec<String>> {
+    let boot = |kernel: &Path| {
+        let architecture = Architecture::of(&name(kernel));
+        let image = images.get(&architecture).context("no archive to boot into")?;
+        guest::boot(architecture, kernel, image, &place.join(name(kernel)))
+    };
     std::thread::scope(|scope| {
         let started: Vec<_> = kernels
             .iter()
-            .map(|kernel| scope.spawn(|| guest::boot(kernel, image, &place.join(name(kernel)))))
+            .map(|kernel| scope.spawn(|| boot(kernel)))
             .collect();
         let ended = started.into_iter().map(|guest| match guest.join() {
             Ok(said) => said,
             Err(_) => bail!("the thread of a guest has panicked"),
         });
         ended.collect()
-    })
-}
-
-/// Builds what the guests run.
-fn programs(workspace: &Workspace) -> Result<Guest> {
-    let object = build::kernel_object(workspace, Programs::Release)?;
-    let daemon = dist::program::build(workspace, &object)?;
-    let test = static_test(workspace)?;
-    let mut build = static_build(
-        workspace,
-        &[
-            "build",
-            "--package",
-            "tests",
-            "--bin",
-            "truth",
-            "--bin",
-            "tonic-peer",
-        ],
-    );
-    process::run(&mut build)?;
-    let built = workspace.target.join("static").join(TARGET).join("debug");
-    Ok(Guest {
-        test,
-        object,
-        daemon,
-        truth: built.join("truth"),
-        peer: built.join("tonic-peer"),
     })
 }
 
@@ -176,43 +188,6 @@ fn version(kernel: &Path) -> Option<Vec<u32>> {
     numbers.split('.').map(|number| number.parse().ok()).collect()
 }
 
-/// A cargo command whose programs need nothing.
-fn static_build(workspace: &Workspace, arguments: &[&str]) -> Command {
-    let mut build = process::command(cargo());
-    build
-        .args(arguments)
-        .args(["--target", TARGET, "--target-dir"])
-        .arg(workspace.target.join("static"))
-        .args(build::locked());
-    build.env("RUSTFLAGS", STATIC).current_dir(&workspace.root);
-    // Emulation makes programs slow enough; and what is not there need not be unpacked.
-    build
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_DEV_DEBUG", "0");
-    build
-}
-
-/// The capture test as such a program.
-fn static_test(workspace: &Workspace) -> Result<PathBuf> {
-    let mut build = static_build(
-        workspace,
-        &["test", "--package", "tests", "--test", TEST, "--no-run"],
-    );
-    build.args(["--message-format", "json-render-diagnostics"]);
-    println!("building {TEST} as a static program");
-    let messages = process::output(&mut build)?;
-    executable(&messages).context("cargo built no test program")
-}
-
-/// The program among cargo's messages.
-fn executable(messages: &str) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == TEST)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,13 +201,6 @@ mod tests {
         check("7.3-cloud-amd64", Some(&[7, 3]));
         check("6.12.117+deb13-cloud-amd64", Some(&[6, 12, 117]));
         check("apt", None);
-    }
-
-    #[test]
-    fn program_among_messages() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"tests\"},\"executable\":null}\n\
-            {\"target\":{\"name\":\"capture_exchange\"},\"executable\":\"/t/capture_exchange-1\"}\nnoise\n";
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/capture_exchange-1")));
-        assert_eq!(executable("{}"), None);
+        check("busybox-arm64", None);
     }
 }

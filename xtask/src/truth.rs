@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
-use crate::test::watchdog;
+use crate::test::{SKIPPED, watchdog};
 use crate::workspace::{Workspace, cargo};
 use crate::{privilege, process};
 
@@ -22,15 +22,21 @@ pub const MAX_QUICK: Duration = Duration::from_mins(25);
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let daemon = build::build(workspace, Programs::Release)?;
-    Ok(if judge(workspace, &daemon, args, MAX_WHOLE)? {
+    Ok(if judge(workspace, &daemon, args, None, MAX_WHOLE)? {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-/// Whether every cell of the table is right, or explained.
-pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String], limit: Duration) -> Result<bool> {
+/// Whether every cell of the table is right, or explained. Cells that are skipped are also written to `skips`.
+pub fn judge(
+    workspace: &Workspace,
+    daemon: &Path,
+    args: &[String],
+    skips: Option<&Path>,
+    limit: Duration,
+) -> Result<bool> {
     let mut build = process::command(cargo());
     build
         .args([
@@ -48,14 +54,17 @@ pub fn judge(workspace: &Workspace, daemon: &Path, args: &[String], limit: Durat
     process::run(&mut build)?;
     let program = workspace.target.join(PROGRAM);
     let mut truth = privilege::as_root(&program, "for kernel programs, cgroups and namespaces")?;
+    let variables = [(DAEMON, Some(daemon)), (SKIPPED, skips)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
     if privilege::is_root() {
-        truth
-            .env(DAEMON, daemon)
-            .env(PARENT, std::process::id().to_string());
+        truth.envs(variables).env(PARENT, std::process::id().to_string());
     } else {
         // Sudo hands over no variables unless they are named.
         truth = process::command(process::which("sudo").context("there was a sudo a moment ago")?);
-        truth.arg(format!("{DAEMON}={}", daemon.display())).arg(&program);
+        truth
+            .args(variables.map(|(name, value)| format!("{name}={}", value.display())))
+            .arg(&program);
     }
     let child = truth
         .args(args)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use observer_ebpf::record::Socket;
 
-use super::resolver::worker::Answer;
+use super::resolver::worker::{Answer, MAX_WAIT};
 use super::resolver::{Reach, served_port};
 use super::{Attributed, Identity, Source, address};
 
@@ -25,6 +25,8 @@ pub struct Cache {
     cgroups: HashMap<(u64, Option<u16>), Held<Arc<Identity>>>,
     processes: HashMap<ProcessKey, Held<Arc<Identity>>>,
     peers: HashMap<PeerKey, Held<Arc<str>>>,
+    /// Who has accepted which connection: the other end of a caller on this machine.
+    accepted: HashMap<Ends, Held<Arc<Identity>>>,
 }
 
 /// With the name that the kernel noted and the cgroup, so that a pid used again is no likely mistake.
@@ -42,6 +44,14 @@ struct PeerKey {
     ip: [u8; 16],
     port: u16,
     cgroup: u64,
+}
+
+/// Both ends of a connection. With the port that the caller was given, two of different network namespaces are hardly ever the
+/// same, not even of loopback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Ends {
+    server: ([u8; 16], u16),
+    client: ([u8; 16], u16),
 }
 
 #[derive(Debug)]
@@ -66,6 +76,9 @@ const PROCESS_AGE: Duration = Duration::from_secs(10);
 /// An address of a pod or Service may be given to another.
 const PEER_AGE: Duration = Duration::from_secs(10);
 
+/// Both ends of a connection are asked for when its first call is seen, and the last answer comes within this.
+const ACCEPTED_AGE: Duration = MAX_WAIT;
+
 impl Cache {
     pub fn get(&mut self, socket: &Socket, with_peer: bool, now: Instant) -> Hit {
         let of_cgroup = self
@@ -79,7 +92,7 @@ impl Cache {
                 // One question renews it; those that come meanwhile need not ask.
                 held.at = now;
             }
-            (&held.value, stale)
+            (Arc::clone(&held.value), stale)
         } else {
             let held = self
                 .processes
@@ -88,7 +101,7 @@ impl Cache {
             let Some(held) = held.filter(|_| socket.process != 0) else {
                 return Hit::Missing;
             };
-            (&held.value, false)
+            (Arc::clone(&held.value), false)
         };
         let peer = if with_peer {
             let held = self
@@ -96,14 +109,11 @@ impl Cache {
                 .get(&peer_key(socket))
                 .filter(|held| held.age(now) < PEER_AGE);
             let Some(held) = held else { return Hit::Missing };
-            Arc::clone(&held.value)
+            self.peer(socket, &held.value, now)
         } else {
             Arc::from("")
         };
-        let known = Attributed {
-            identity: Arc::clone(identity),
-            peer,
-        };
+        let known = Attributed { identity, peer };
         if stale {
             Hit::Stale(known)
         } else {
@@ -111,14 +121,41 @@ impl Cache {
         }
     }
 
-    /// What `found` is called. Where it is the mere address, since the process that asked had ended and took its view of
-    /// the network with it, the name that another of the same cgroup has found for it is better.
+    /// Notes who has accepted a connection.
+    pub fn accept(&mut self, socket: &Socket, identity: &Arc<Identity>, now: Instant) {
+        if !matches!(identity.source, Source::Unknown | Source::PodUid) {
+            let ends = Ends {
+                server: (socket.local, socket.local_port),
+                client: (socket.remote, socket.remote_port),
+            };
+            put(&mut self.accepted, ends, Arc::clone(identity), ACCEPTED_AGE, now);
+        }
+    }
+
+    /// What `found` is called. It is the mere address where the process that asked had ended and took its view of the
+    /// network with it: then who accepted this very connection is better, and then the name that another of the same cgroup
+    /// has found for it.
     pub fn peer(&self, socket: &Socket, found: &Arc<str>, now: Instant) -> Arc<str> {
-        let held = self
-            .peers
-            .get(&peer_key(socket))
-            .filter(|held| held.age(now) < PEER_AGE && **found == *address(socket));
-        held.map_or_else(|| Arc::clone(found), |held| Arc::clone(&held.value))
+        if **found != *address(socket) {
+            return Arc::clone(found);
+        }
+        self.acceptor(socket, now)
+            .or_else(|| self.held_peer(socket, now))
+            .unwrap_or_else(|| Arc::clone(found))
+    }
+
+    fn acceptor(&self, caller: &Socket, now: Instant) -> Option<Arc<str>> {
+        let ends = Ends {
+            server: (caller.remote, caller.remote_port),
+            client: (caller.local, caller.local_port),
+        };
+        let held = self.accepted.get(&ends)?;
+        (held.age(now) < ACCEPTED_AGE).then(|| (*held.value.service).into())
+    }
+
+    fn held_peer(&self, socket: &Socket, now: Instant) -> Option<Arc<str>> {
+        let held = self.peers.get(&peer_key(socket))?;
+        (held.age(now) < PEER_AGE).then(|| Arc::clone(&held.value))
     }
 
     pub fn put(&mut self, answer: &Answer, now: Instant) {
@@ -152,8 +189,15 @@ impl Cache {
             }
             _ => {}
         }
-        if !peer.is_empty() && self.peer(socket, peer, now) == *peer {
-            put(&mut self.peers, peer_key(socket), Arc::clone(peer), PEER_AGE, now);
+        if peer.is_empty() {
+            return;
+        }
+        let named = (**peer != *address(socket)).then(|| Arc::clone(peer));
+        let named = named.or_else(|| self.acceptor(socket, now));
+        // An address does not keep a name alive that somebody has found before.
+        if named.is_some() || self.held_peer(socket, now).is_none() {
+            let name = named.unwrap_or_else(|| Arc::clone(peer));
+            put(&mut self.peers, peer_key(socket), name, PEER_AGE, now);
         }
     }
 }
@@ -228,5 +272,35 @@ mod tests {
         check(&cache, "192.0.2.2", start + PEER_AGE, "192.0.2.2");
         cache.put(&answer("csca"), start);
         check(&cache, "192.0.2.2", start, "csca");
+    }
+
+    /// The process that called had ended before it was looked at; who was called had not.
+    #[test]
+    fn a_peer_by_the_other_end() {
+        let caller = socket(7, 10, "client", Role::Active);
+        let mut callee = socket(8, 11, "server", Role::Passive);
+        (callee.local, callee.local_port) = (caller.remote, caller.remote_port);
+        (callee.remote, callee.remote_port) = (caller.local, caller.local_port);
+        let identity = |source| {
+            Arc::new(Identity {
+                service: "signer".into(),
+                source,
+                ..Identity::unknown("node")
+            })
+        };
+        let (start, found) = (Instant::now(), address(&caller));
+        let mut cache = Cache::default();
+        cache.accept(&callee, &identity(Source::Unknown), start);
+        assert_eq!(cache.peer(&caller, &found, start), found);
+        cache.accept(&callee, &identity(Source::Process), start);
+        assert_eq!(&*cache.peer(&caller, &found, start), "signer");
+        // Who was found by the list of pods or among the listeners has the better name.
+        assert_eq!(&*cache.peer(&caller, &"csca".into(), start), "csca");
+        let other = Socket {
+            local_port: caller.local_port + 1,
+            ..caller
+        };
+        assert_eq!(cache.peer(&other, &found, start), found);
+        assert_eq!(cache.peer(&caller, &found, start + ACCEPTED_AGE), found);
     }
 }

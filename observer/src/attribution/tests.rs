@@ -289,6 +289,62 @@ fn peers() {
     assert_eq!(&*machine.ask(&accepted).peer, "");
 }
 
+/// Both ends on one machine, and the caller's is asked for first.
+#[test]
+fn a_caller_waits_for_the_other_end() {
+    let machine = Machine::new();
+    let loopback = socket::Address::new([127, 0, 0, 1], 0).ip;
+    let ends = |unit: &str, role| Socket {
+        local: loopback,
+        remote: loopback,
+        ..socket(
+            machine.cgroup(&format!("/system.slice/{unit}.service")),
+            0,
+            "",
+            role,
+        )
+    };
+    let caller = ends("csca", Role::Active);
+    let callee = Socket {
+        local_port: caller.remote_port,
+        remote_port: caller.local_port,
+        ..ends("signer", Role::Passive)
+    };
+    let mut attribution = machine.start();
+    let now = Instant::now();
+    assert_eq!(attribution.resolve(1, &caller, now), Resolution::Pending);
+    assert_eq!(attribution.resolve(2, &callee, now), Resolution::Pending);
+    let mut peers = std::collections::BTreeMap::new();
+    let start = Instant::now();
+    while peers.len() < 2 && start.elapsed() < Duration::from_mins(1) {
+        let answers = attribution.answers(now);
+        peers.extend(
+            answers
+                .into_iter()
+                .map(|(connection, found)| (connection, found.peer)),
+        );
+        thread::yield_now();
+    }
+    let peers: Vec<(u64, &str)> = peers
+        .iter()
+        .map(|(connection, peer)| (*connection, &**peer))
+        .collect();
+    assert_eq!(peers, [(1, "signer"), (2, "")]);
+
+    // Nobody of ours accepts this one; it goes by the address after a moment.
+    let elsewhere = Socket {
+        remote_port: 7,
+        ..caller
+    };
+    assert_eq!(attribution.resolve(3, &elsewhere, now), Resolution::Pending);
+    while attribution.late.is_empty() && start.elapsed() < Duration::from_mins(1) {
+        assert!(attribution.answers(now).is_empty());
+        thread::yield_now();
+    }
+    let found = attribution.answers(now + OTHER_END).pop().unwrap();
+    assert_eq!((found.0, &*found.1.peer), (3, "127.0.0.1"));
+}
+
 #[test]
 fn a_flood_of_processes_is_refused_not_held() {
     let machine = Machine::new();

@@ -1,6 +1,7 @@
 //! Conversations that are not HTTP/2: real servers where there are any, spoken to step by step, so that a test can
 //! attach in the middle.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -11,9 +12,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::random::Random;
 use crate::prerequisite::Error;
-use crate::process::offspring;
+use crate::process::{Place, Process, offspring};
 
-/// Waits for servers at most this long.
+/// Waits for servers, and for each of their answers, at most this long.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// One connection, and a server that may have to be ended with it.
@@ -136,8 +137,10 @@ fn own_turns(
     let port = listener.local_addr()?.port();
     let client = TcpStream::connect(("127.0.0.1", port))?;
     let (server, _) = listener.accept()?;
-    client.set_nodelay(true)?;
-    server.set_nodelay(true)?;
+    for end in [&client, &server] {
+        end.set_nodelay(true)?;
+        end.set_read_timeout(Some(LIMIT))?;
+    }
     Ok(Talk {
         name,
         port,
@@ -206,6 +209,7 @@ pub fn web_socket(mut message: impl FnMut() -> Vec<u8> + 'static) -> Result<Talk
 /// To a Redis server.
 pub fn redis(port: u16) -> Result<Talk> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(LIMIT))?;
     let mut answers = BufReader::new(stream.try_clone()?);
     let mut number = 0_u64;
     let step = move || {
@@ -254,6 +258,7 @@ pub fn postgres(port: u16, user: &str) -> Result<Talk> {
 
 fn postgres_login(port: u16, user: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(LIMIT))?;
     let parameters = format!("user\0{user}\0database\0postgres\0\0");
     let mut hello = (parameters.len() as u32 + 8).to_be_bytes().to_vec();
     hello.extend(0x0003_0000_u32.to_be_bytes());
@@ -280,21 +285,13 @@ fn until_ready(stream: &mut TcpStream) -> Result<()> {
 
 /// To `openssl s_server -rev`, which turns every line round.
 pub fn tls(port: u16) -> Result<Talk> {
-    let mut client = Command::new("openssl")
-        .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let mut questions = client.stdin.take().context("no standard input")?;
-    let mut answers = BufReader::new(client.stdout.take().context("no standard output")?);
-    let guard = Server { child: client, port };
+    let address = format!("127.0.0.1:{port}");
+    let command = ["openssl", "s_client", "-quiet", "-connect", &address].map(OsString::from);
+    let mut client = Process::start(&command, &Place::default())?;
     let step = move || {
-        let _ = &guard;
-        writeln!(questions, "abcdefgh")?;
-        let mut line = String::new();
-        answers.read_line(&mut line)?;
-        ensure!(line == "hgfedcba\n", "{line:?}");
+        client.write_line("abcdefgh")?;
+        let line = client.read_line(LIMIT)?;
+        ensure!(line == "hgfedcba", "{line:?}");
         Ok(())
     };
     Ok(Talk {

@@ -1,6 +1,6 @@
 //! Debian packages: installed where the test is root, or unpacked from another suite without touching the system.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Error, get, say};
@@ -60,41 +60,78 @@ fn installed(package: &str) -> bool {
 /// Unpacks packages of `suite` into `folder`: with lists, cache and status of its own, from the mirror that this
 /// system uses.
 pub fn unpack(suite: &str, packages: &[&str], folder: &Path) -> Result<(), Error> {
-    let state = folder.join("apt");
-    for part in ["lists/partial", "cache/archives/partial", "empty", "debs"] {
-        std::fs::create_dir_all(state.join(part))?;
+    let own = Own::prepare("deb", suite, folder)?;
+    say(&format!("from Debian {suite}: {}", packages.join(" ")));
+    own.apt(&[&["download"], packages].concat())?;
+    for package in own.files()? {
+        get(Command::new("dpkg-deb").arg("-x").arg(package).arg(folder))?;
     }
-    let key = "/usr/share/keyrings/debian-archive-keyring.gpg";
-    if !Path::new(key).exists() {
-        return Err(Error::Missing(format!(
-            "{suite} needs: apt-get install debian-archive-keyring"
-        )));
+    own.remove()
+}
+
+/// Unpacks the sources of a package of `suite` into `folder`, as their authors published them.
+pub fn source(suite: &str, package: &str, folder: &Path) -> Result<(), Error> {
+    let own = Own::prepare("deb-src", suite, folder)?;
+    say(&format!("sources of {package} from Debian {suite}"));
+    own.apt(&["source", "--download-only", "--tar-only", package])?;
+    for archive in own.files()? {
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(folder).arg("--strip-components=1");
+        get(tar.arg("-xf").arg(archive))?;
     }
-    let source = format!(
-        "deb [signed-by={key} check-valid-until=no] {} {suite} main\n",
-        mirror()?
-    );
-    std::fs::write(state.join("list"), source)?;
-    std::fs::write(state.join("status"), "")?;
-    let configuration = state.join("conf");
-    std::fs::write(&configuration, apt_configuration(&state))?;
-    let apt = |arguments: &[&str]| {
+    own.remove()
+}
+
+/// An apt that works in a folder of its own.
+struct Own {
+    state: PathBuf,
+}
+
+impl Own {
+    fn prepare(kind: &str, suite: &str, folder: &Path) -> Result<Self, Error> {
+        let state = folder.join("apt");
+        for part in ["lists/partial", "cache/archives/partial", "empty", "got"] {
+            std::fs::create_dir_all(state.join(part))?;
+        }
+        let key = "/usr/share/keyrings/debian-archive-keyring.gpg";
+        if !Path::new(key).exists() {
+            return Err(Error::Missing(format!(
+                "{suite} needs: apt-get install debian-archive-keyring"
+            )));
+        }
+        let list = format!(
+            "{kind} [signed-by={key} check-valid-until=no] {} {suite} main\n",
+            mirror()?
+        );
+        std::fs::write(state.join("list"), list)?;
+        std::fs::write(state.join("status"), "")?;
+        std::fs::write(state.join("conf"), apt_configuration(&state))?;
+        let own = Self { state };
+        own.apt(&["update"])?;
+        Ok(own)
+    }
+
+    fn apt(&self, arguments: &[&str]) -> Result<(), Error> {
         let mut command = Command::new("apt-get");
         command
-            .current_dir(state.join("debs"))
+            .current_dir(self.state.join("got"))
             .arg("-qq")
             .arg("-c")
-            .arg(&configuration)
+            .arg(self.state.join("conf"))
             .args(arguments);
-        get(&mut command)
-    };
-    say(&format!("from Debian {suite}: {}", packages.join(" ")));
-    apt(&["update"])?;
-    apt(&[&["download"], packages].concat())?;
-    for entry in std::fs::read_dir(state.join("debs"))? {
-        get(Command::new("dpkg-deb").arg("-x").arg(entry?.path()).arg(folder))?;
+        get(&mut command).map(drop)
     }
-    Ok(std::fs::remove_dir_all(&state)?)
+
+    /// What was downloaded.
+    fn files(&self) -> Result<Vec<PathBuf>, Error> {
+        let entries = std::fs::read_dir(self.state.join("got"))?;
+        let files = entries.map(|entry| Ok(entry?.path()));
+        files.collect()
+    }
+
+    fn remove(self) -> Result<(), Error> {
+        Ok(std::fs::remove_dir_all(self.state)?)
+    }
 }
 
 fn apt_configuration(state: &Path) -> String {

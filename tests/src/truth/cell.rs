@@ -42,6 +42,14 @@ impl Cell {
         }
     }
 
+    /// Nothing could be run, and that is a fault.
+    pub fn failed(reason: &str) -> Self {
+        Self {
+            failures: vec![reason.to_owned()],
+            ..Self::default()
+        }
+    }
+
     /// Not part of this form of the run.
     pub fn left_out() -> Self {
         Self {

@@ -117,6 +117,14 @@ pub fn page(table: &Table, about: &About) -> String {
             figures.join("\n")
         );
     }
+    let failures = table.rows.iter().flat_map(|row| &row.cells);
+    let failures: Vec<String> = failures
+        .flat_map(|cell| &cell.failures)
+        .map(|told| indented(told))
+        .collect();
+    if !failures.is_empty() {
+        let _ = writeln!(text, "\n## Failures\n\n{}", failures.join("\n\n"));
+    }
     let skipped: Vec<String> = table
         .rows
         .iter()
@@ -126,6 +134,12 @@ pub fn page(table: &Table, about: &About) -> String {
         let _ = writeln!(text, "\n## Skipped\n\n{}", skipped.join("\n"));
     }
     text
+}
+
+/// As Markdown shows it line by line.
+fn indented(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
+    lines.join("\n")
 }
 
 fn skips(row: &super::table::Row, columns: &[String]) -> Vec<String> {

@@ -1,28 +1,28 @@
 //! The whole run: every situation, every server, some clients each; progress, the table, the page.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::cell::{self, Cell};
-use super::counts::Counts;
+use super::cell::Cell;
 use super::dump;
 use super::options::Options;
 use super::page::{self, About};
-use super::settled;
 use super::situation::{self, Situation};
 use super::soak;
-use super::stage::Stage;
 use super::table::{Row, Table};
 use super::watch::Watch;
 use crate::capture::random::Random;
 use crate::namespace::Pair;
 use crate::prerequisite::Error;
 use crate::scrape::calls::Side;
-use crate::workload::{Language, Program, cache, certificates};
+use crate::skip::skipped;
+use crate::workload::interop;
+use crate::workload::{Language, Program};
+
+mod pair;
 
 /// How many clients call each server in each situation: over the rows, all pairs come about.
 const QUICK_CROSSINGS: usize = 1;
@@ -56,7 +56,7 @@ pub fn run(options: Options) -> Result<ExitCode> {
     let situations = run.options.situations.clone();
     for (number, situation) in situations.iter().enumerate() {
         let place = format!("[{}/{}]", number + 1, situations.len());
-        let cells = run.row(situation, &place)?;
+        let cells = run.row(situation, &place);
         table.rows.push(Row { situation, cells });
         if run.options.is_whole {
             // After each row: a run of an hour that is stopped leaves what it has found.
@@ -78,12 +78,12 @@ fn conclude(run: &Run, table: &Table, begun: Instant) -> ExitCode {
         }
     }
     for (name, reason) in &run.missing {
-        println!("SKIPPED {name}: {reason}");
+        skipped(&format!("truth {name}"), reason);
     }
     for row in &table.rows {
         for (cell, column) in row.cells.iter().zip(&table.columns) {
             if let Some(reason) = &cell.skipped {
-                println!("SKIPPED {} {column}: {reason}", row.situation.name);
+                skipped(&format!("truth {} {column}", row.situation.name), reason);
             }
         }
     }
@@ -110,7 +110,8 @@ fn conclude(run: &Run, table: &Table, begun: Instant) -> ExitCode {
 }
 
 impl Run {
-    fn prepare(mut options: Options) -> Result<Self> {
+    /// With everything that the implementations need, got where it is not there yet.
+    pub fn prepare(mut options: Options) -> Result<Self> {
         let (mut programs, mut missing) = (BTreeMap::new(), Vec::new());
         let mut wanted = [options.servers.as_slice(), options.clients.as_slice()].concat();
         wanted.sort();
@@ -186,6 +187,9 @@ impl Run {
         if situation.around.tls {
             clients.retain(|client| Language::PROBED.contains(client));
         }
+        if situation.name == situation::INTEROP {
+            clients.retain(|client| interop::missing(*client).is_none());
+        }
         let most = if self.options.quick {
             QUICK_CROSSINGS
         } else {
@@ -212,16 +216,21 @@ impl Run {
         Random::new(mixed).below(1 << 20)
     }
 
-    fn row(&mut self, situation: &'static Situation, place: &str) -> Result<Vec<Cell>> {
+    /// The cells of one situation. What breaks in it, breaks no other.
+    fn row(&mut self, situation: &'static Situation, place: &str) -> Vec<Cell> {
         let servers = self.servers();
         let surroundings = road(situation).and_then(|road| Ok((road, self.watch(situation)?)));
         let (road, mut watch) = match surroundings {
             Ok(surroundings) => surroundings,
             Err(Error::Missing(reason)) => {
                 println!("{place} {}: SKIPPED: {reason}", situation.name);
-                return Ok(servers.iter().map(|_| Cell::skipped(&reason)).collect());
+                return servers.iter().map(|_| Cell::skipped(&reason)).collect();
             }
-            Err(Error::Broken(reason)) => bail!("{}: {reason}", situation.name),
+            Err(Error::Broken(reason)) => {
+                let failure = format!("{}: {reason}\n  again: {}", situation.name, self.again(situation));
+                println!("FAILED {place} {failure}");
+                return servers.iter().map(|_| Cell::failed(&failure)).collect();
+            }
         };
         let mut cells = Vec::new();
         for (column, server) in servers.into_iter().enumerate() {
@@ -238,7 +247,7 @@ impl Run {
             }
             let mut cell = Cell::default();
             for client in &clients {
-                self.pair(situation, (server, *client), &mut watch, road.as_ref(), &mut cell)?;
+                self.pair(situation, (server, *client), &mut watch, road.as_ref(), &mut cell);
             }
             let callers: Vec<String> = clients.iter().map(Language::to_string).collect();
             println!(
@@ -259,7 +268,15 @@ impl Run {
             cells.push(cell);
         }
         self.watches.insert(key(situation), watch);
-        Ok(cells)
+        cells
+    }
+
+    /// The command that plays a situation as it was played here.
+    fn again(&self, situation: &Situation) -> String {
+        format!(
+            "cargo xtask truth --situation {} --seed {}",
+            situation.name, self.options.seed
+        )
     }
 
     /// One pair of programs, another one each time: as many pairs as there are servers, then the same again.
@@ -273,7 +290,7 @@ impl Run {
         if lacks(server, situation).is_none() && is_fit {
             let road = road(situation)?;
             let mut watch = self.watch(situation)?;
-            self.pair(situation, (server, client), &mut watch, road.as_ref(), &mut cell)?;
+            self.pair(situation, (server, client), &mut watch, road.as_ref(), &mut cell);
             self.watches.insert(key(situation), watch);
         }
         Ok(cell)
@@ -292,97 +309,14 @@ impl Run {
             None => Watch::start(&situation.around),
         }
     }
-
-    fn pair(
-        &mut self,
-        situation: &Situation,
-        (server, client): (Language, Language),
-        watch: &mut Watch,
-        road: Option<&Pair>,
-        cell: &mut Cell,
-    ) -> Result<()> {
-        let name = format!("{}-{server}-{client}", situation.name);
-        let capture = cache::target_directory().join("truth");
-        std::fs::create_dir_all(&capture)?;
-        let program = |language| -> Result<Program> {
-            let program = self.programs.get(&language).context("not prepared")?;
-            if situation.around.tls {
-                return Ok(program.over_tls(&certificates::folder()?));
-            }
-            Ok(program.clone())
-        };
-        let (server_program, client_program) = (program(server)?, program(client)?);
-        // A row whose observer has died goes on with another.
-        watch.resume()?;
-        let mut stage = Stage {
-            situation,
-            server: &server_program,
-            client: &client_program,
-            watch: &mut *watch,
-            road,
-            random: Random::new(self.number(&name) as u64),
-            capture: self
-                .options
-                .capture
-                .then(|| capture.join(format!("{name}-{}.pcap", self.options.seed))),
-            dump: None,
-        };
-        let played = cell::play(&mut stage);
-        let dump = stage.dump.take();
-        if played.is_err() && watch.observer().is_ok() {
-            // What it did must not be counted into the next.
-            settled::counts(watch, &Counts::default(), |_| false)?;
-        }
-        if let Err(error) = &played
-            && let Some(Error::Missing(reason)) = error.downcast_ref()
-        {
-            println!("{name}: SKIPPED: {reason}");
-            cell.skipped = Some(reason.clone());
-            return Ok(());
-        }
-        let reasons = match &played {
-            Ok(played) => {
-                cell.add(played);
-                self.versions.extend(played.versions.iter().cloned());
-                failure(played)
-            }
-            Err(error) => Some(format!("{error:#}")),
-        };
-        let Some(reasons) = reasons else { return Ok(()) };
-        let kept = match dump {
-            Some(dump) => format!("\n  packets: {}", dump.keep()?.display()),
-            None => String::new(),
-        };
-        let again = format!(
-            "--situation {} --implementation {server} --client {client} --seed {}",
-            situation.name, self.options.seed
-        );
-        let failure = format!("{name}: {reasons}{kept}\n  again: cargo xtask truth {again}");
-        println!("FAILED {failure}");
-        cell.failures.push(failure);
-        Ok(())
-    }
-}
-
-/// Why a pair has failed, if it has.
-fn failure(cell: &Cell) -> Option<String> {
-    let mut text = String::new();
-    for (side, verdict) in [("server", &cell.server), ("client", &cell.client)] {
-        if verdict.failed {
-            let _ = write!(
-                text,
-                "\n  at the {side}'s socket:\n    {}",
-                verdict.notes.join("\n    ")
-            );
-        }
-    }
-    (!text.is_empty()).then_some(text)
 }
 
 /// What an implementation cannot do that a situation needs.
 fn lacks(server: Language, situation: &Situation) -> Option<&'static str> {
-    if server != Language::Go && situation.name == situation::INTEROP {
-        return Some("the official programs here are grpc-go's");
+    if situation.name == situation::INTEROP
+        && let Some(reason) = interop::missing(server)
+    {
+        return Some(reason);
     }
     if situation.around.tls && !Language::PROBED.contains(&server) {
         return Some("nobody can look into its TLS, or its workload has none");

@@ -33,20 +33,31 @@ pub fn await_calls(watch: &Watch, before: &Counts, calls: u64) -> Result<()> {
 pub fn counts(watch: &Watch, before: &Counts, enough: impl Fn(&Counts) -> bool) -> Result<Counts> {
     let (mut events, mut since) = (None, Instant::now());
     let settled = wait::until(COUNTING, || {
-        let counts = watch
-            .counts()
-            .map_err(|error| format!("{error:#}"))?
-            .since(before);
+        let counts = match watch.counts() {
+            Ok(counts) => counts.since(before),
+            // It has ended, and answers no more however long we wait.
+            Err(error) if is_refused(&error) => return Ok(Err(error)),
+            Err(error) => return Err(format!("{error:#}")),
+        };
         if events.replace(counts.events) != Some(counts.events) {
             since = Instant::now();
         }
         let is_quiet = counts.held == 0 && counts.in_flight == 0 && since.elapsed() >= QUIET;
         if enough(&counts) || is_quiet {
-            Ok(counts)
+            Ok(Ok(counts))
         } else {
             Err(format!("{} connections and calls are still held", counts.held))
         }
     });
     // What never comes to rest is judged as it is.
-    settled.or_else(|_| Ok(watch.counts()?.since(before)))
+    settled.unwrap_or_else(|_| Ok(watch.counts()?.since(before)))
+}
+
+fn is_refused(error: &anyhow::Error) -> bool {
+    let causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes
+        .into_iter()
+        .any(|cause| cause.kind() == std::io::ErrorKind::ConnectionRefused)
 }

@@ -354,7 +354,7 @@ const CLEAR: &[Situation] = &[
         alike: &[],
         ..whole(
             INTEROP,
-            "the official interoperability cases, by grpc-go's official server and client",
+            "the official interoperability cases, by the implementations' official servers and clients",
             plans::one_stream,
         )
     },

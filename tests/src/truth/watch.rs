@@ -1,6 +1,8 @@
 //! The observer of one row of the table, in a cgroup of its own; it can be stopped and started again without
 //! losing what it had counted.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use super::counts::Counts;
@@ -10,6 +12,9 @@ use crate::cgroup::Cgroup;
 use crate::observer::{self, Observer};
 use crate::prerequisite::Error;
 use crate::process::Place;
+
+/// From the end of a process to the end of what it has said.
+const LEFT_TO_SAY: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct Watch {
@@ -95,6 +100,25 @@ impl Watch {
             ..counts
         };
         Ok(())
+    }
+
+    /// Ends the observer as a crash would.
+    pub fn kill(&mut self) -> Result<()> {
+        let observer = self.observer.as_mut().context("no observer runs")?;
+        observer.process.kill();
+        Ok(())
+    }
+
+    /// What an observer said that has ended by itself; it is let go, so that the next row can have another.
+    pub fn obituary(&mut self) -> Option<String> {
+        let dead = self.observer.as_mut()?.process.has_ended();
+        let mut observer = self.observer.take_if(|_| dead)?;
+        let ended = observer.process.wait(LEFT_TO_SAY);
+        let ended = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+        Some(format!(
+            "the observer has ended ({ended}){}",
+            observer.process.report()
+        ))
     }
 
     /// Starts another observer, if none runs.

@@ -1,60 +1,48 @@
-//! The official interoperability server and client, in grpc-go's form: built from Debian's sources of grpc-go and of what
-//! their credentials and balancers import.
+//! The official interoperability servers and clients, of the implementations whose own can be had here: grpc-go's, and
+//! grpcio's in both of its programming models.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::ffi::OsString;
 
-use super::{cache, go, python};
-use crate::prerequisite::{Error, apt, get};
+use super::Language;
+use crate::prerequisite::Error;
 
-/// On top of what the workload needs.
-const PACKAGES: [&str; 14] = [
-    "golang-golang-x-oauth2-dev",
-    "golang-golang-x-oauth2-google-dev",
-    "golang-golang-x-sync-dev",
-    "golang-golang-x-crypto-dev",
-    "golang-github-cncf-xds-dev",
-    "golang-github-envoyproxy-go-control-plane-dev",
-    "golang-github-envoyproxy-protoc-gen-validate-dev",
-    "golang-cel-expr-dev",
-    "golang-google-cloud-compute-metadata-dev",
-    "golang-github-google-uuid-dev",
-    "golang-github-cespare-xxhash-v2-dev",
-    "golang-github-spiffe-go-spiffe-dev",
-    "golang-github-go-jose-go-jose-dev",
-    "golang-opentelemetry-proto-dev",
-];
+mod golang;
+mod grpcio;
 
+/// Commands that take the options that all official programs share, behind `--`.
 #[derive(Debug, Clone)]
-pub struct Interop {
-    pub server: PathBuf,
-    pub client: PathBuf,
+pub struct Official {
+    pub server: Vec<OsString>,
+    pub client: Vec<OsString>,
 }
 
-impl Interop {
-    pub fn prepare() -> Result<Self, Error> {
-        let requirements = cache::sources().join("go/requirements.txt");
-        let compiler = python::environment("go", &requirements)?.join("bin/go");
-        let workload = go::packages()?;
-        let key = format!("{} {}", go::SUITE, PACKAGES.join(" "));
-        let more = cache::folder("interop-packages", &key, |folder| {
-            apt::unpack(go::SUITE, &PACKAGES, folder)
-        })?;
-        let built = cache::folder("interop", &key, |folder| {
-            for program in ["server", "client"] {
-                let path = [&workload, &more].map(|folder| folder.join("usr/share/gocode"));
-                let mut command = Command::new(&compiler);
-                go::environment(&mut command, &path)?;
-                command.arg("build").arg("-o").arg(folder.join(program));
-                command.arg(format!("google.golang.org/grpc/interop/{program}"));
-                // Not of ours: that it cannot be built here is no fault.
-                get(&mut command)?;
-            }
-            Ok(())
-        })?;
-        Ok(Self {
-            server: built.join("server"),
-            client: built.join("client"),
-        })
+impl Official {
+    pub fn prepare(language: Language) -> Result<Self, Error> {
+        match language {
+            Language::Go => golang::prepare(),
+            Language::Python => grpcio::prepare("tests"),
+            Language::PythonAsyncio => grpcio::prepare("tests_aio"),
+            other => Err(Error::Missing(missing(other).unwrap_or("unknown").to_owned())),
+        }
+    }
+}
+
+/// Why an implementation's own programs are not run.
+pub fn missing(language: Language) -> Option<&'static str> {
+    match language {
+        Language::Go | Language::Python | Language::PythonAsyncio => None,
+        Language::Rust => {
+            Some("tonic's official programs are published in its repository only, in no registry")
+        }
+        Language::Node => {
+            Some("grpc-js's official programs are published in its repository only, in no registry")
+        }
+        Language::Grpclib => Some("grpclib has no official programs"),
+        Language::Java => Some(
+            "grpc-java's official programs are in no Debian package, and their sources need test libraries of Maven's",
+        ),
+        Language::Cpp => Some(
+            "grpc++'s official programs are in no Debian package, and their sources need private parts of its core",
+        ),
     }
 }

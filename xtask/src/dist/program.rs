@@ -1,6 +1,7 @@
 //! The daemon without a dynamic linker: for musl where that target is installed, else glibc linked statically.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -8,23 +9,45 @@ use crate::build::{self, KERNEL_OBJECT};
 use crate::process;
 use crate::workspace::{Workspace, cargo};
 
+/// What a daemon is built for.
+#[derive(Debug)]
+pub struct Target {
+    /// As Rust calls it.
+    pub name: String,
+    pub is_musl: bool,
+}
+
+/// For this machine's own architecture.
 pub fn build(workspace: &Workspace, object: &Path) -> Result<PathBuf> {
-    let (target, is_musl) = target()?;
+    let target = target()?;
+    build_for(workspace, object, &target, |command| {
+        if target.is_musl && process::which("musl-gcc").is_none() {
+            // The few C files of `ring` need no C library; any compiler for this machine does.
+            command.env(format!("CC_{}", target.name.replace('-', "_")), "cc");
+        }
+    })
+}
+
+/// `tools` names the compiler and the linker where cargo would not find them.
+pub fn build_for(
+    workspace: &Workspace,
+    object: &Path,
+    target: &Target,
+    tools: impl FnOnce(&mut Command),
+) -> Result<PathBuf> {
+    let Target { name, is_musl } = target;
     let mut command = process::command(cargo());
     command
         .args(["build", "--release", "--package", "observer", "--bin", "observer"])
-        .args(["--target", &target])
+        .args(["--target", name])
         .args(build::locked())
         .current_dir(&workspace.root)
         .env(KERNEL_OBJECT, object)
-        .env("RUSTFLAGS", flags(workspace, is_musl));
-    if is_musl && process::which("musl-gcc").is_none() {
-        // The few C files of `ring` need no C library; any compiler for this machine does.
-        command.env(format!("CC_{}", target.replace('-', "_")), "cc");
-    }
-    println!("daemon: for {target}, static");
+        .env("RUSTFLAGS", flags(workspace, *is_musl));
+    tools(&mut command);
+    println!("daemon: for {name}, static");
     process::run(&mut command)?;
-    let daemon = workspace.target.join(&target).join("release/observer");
+    let daemon = workspace.target.join(name).join("release/observer");
     ensure!(is_static(&daemon)?, "{} is not static", daemon.display());
     Ok(daemon)
 }
@@ -44,7 +67,7 @@ fn flags(workspace: &Workspace, is_musl: bool) -> String {
     flags.join(" ")
 }
 
-fn target() -> Result<(String, bool)> {
+fn target() -> Result<Target> {
     let mut rustc = process::command("rustc");
     let sysroot = process::output(rustc.args(["--print", "sysroot"]))?;
     let about = process::output(process::command("rustc").arg("-vV"))?;
@@ -57,10 +80,10 @@ fn target() -> Result<(String, bool)> {
         .join("lib/rustlib")
         .join(&musl)
         .join("lib");
-    Ok(if installed.is_dir() {
-        (musl, true)
-    } else {
-        (host.to_owned(), false)
+    let is_musl = installed.is_dir();
+    Ok(Target {
+        name: if is_musl { musl } else { host.to_owned() },
+        is_musl,
     })
 }
 

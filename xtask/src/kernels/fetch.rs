@@ -1,16 +1,19 @@
 //! Debian's kernels, from the mirror that this machine is configured for: the newest of every suite that has one, its
-//! image alone. apt works with lists, cache and status of its own, so the system's stay as they are.
+//! image alone; for another architecture also busybox. apt works with lists, cache and status of its own, so the system's stay as they are.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::architecture::Architecture;
 use crate::process;
 
+type Suite = (&'static str, &'static str);
+
 /// Archive and suite, oldest first. Old stable ones live in the security archive.
-const SUITES: [(&str, &str); 6] = [
+const SUITES: [Suite; 6] = [
     ("debian-security", "bullseye-security"),
     ("debian-security", "bookworm-security"),
     ("debian-security", "trixie-security"),
@@ -18,20 +21,28 @@ const SUITES: [(&str, &str); 6] = [
     ("debian", "sid"),
     ("debian", "experimental"),
 ];
-/// Kernels for virtual machines: the drivers a guest needs are built in.
-const META: &str = "linux-image-cloud-amd64";
+/// Of the other architecture one kernel is enough, that of the stable suite: the programs are the same everywhere, and what
+/// differs between kernels is seen in those of the first.
+const ONE_KERNEL: [Suite; 1] = [("debian-security", "trixie-security")];
+/// Has busybox for every architecture.
+const BUSYBOX: [Suite; 1] = [("debian", "sid")];
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Fetches what is not there yet.
-pub fn all(folder: &Path) -> Result<()> {
-    let apt = folder.join("apt");
-    prepare(&apt)?;
-    println!("asking for the kernels of {} suites", SUITES.len());
-    process::run(apt_command("apt-get", &apt).args(["-qq", "update"]))?;
-    let shown = process::output(apt_command("apt-cache", &apt).args(["show", META]))?;
+/// Fetches the kernels that are not there yet.
+pub fn all(folder: &Path, architecture: Architecture) -> Result<()> {
+    let suites = match architecture {
+        Architecture::X86 => SUITES.as_slice(),
+        Architecture::Arm => ONE_KERNEL.as_slice(),
+    };
+    let name = architecture.debian();
+    println!("asking for the kernels for {name} of {} suites", suites.len());
+    let apt = updated(folder, architecture, suites)?;
+    // Those for virtual machines: the drivers a guest needs are built in.
+    let meta = format!("linux-image-cloud-{name}");
+    let shown = process::output(apt_command("apt-cache", &apt).args(["show", &meta]))?;
     let images = images(&shown);
     if images.is_empty() {
-        bail!("no suite of this machine's mirror has {META}");
+        bail!("no suite of this machine's mirror has {meta}");
     }
     for image in images {
         let version = image.trim_start_matches("linux-image-");
@@ -44,22 +55,60 @@ pub fn all(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Directories and configuration for an apt of our own.
-fn prepare(apt: &Path) -> Result<()> {
+/// A busybox that this machine cannot run, fetched if it is not there yet.
+pub fn busybox(folder: &Path, architecture: Architecture) -> Result<PathBuf> {
+    let busybox = folder.join(format!("busybox-{}", architecture.debian()));
+    if busybox.is_file() {
+        return Ok(busybox);
+    }
+    let apt = updated(folder, architecture, &BUSYBOX)?;
+    let place = apt.join("unpack-busybox");
+    fs::create_dir_all(&place)?;
+    let mut download = apt_command("apt-get", &apt);
+    download
+        .args(["-qq", "download", "busybox-static"])
+        .current_dir(&place);
+    process::run(&mut download)?;
+    for package in files(&place, ".deb")? {
+        process::run(process::command("dpkg-deb").arg("-x").arg(package).arg(&place))?;
+    }
+    // Older packages have it elsewhere.
+    let found = ["usr/bin/busybox", "bin/busybox"].map(|file| place.join(file));
+    let found = found.iter().find(|file| file.is_file());
+    fs::copy(found.context("the package has no busybox")?, &busybox)?;
+    fs::remove_dir_all(&place)?;
+    Ok(busybox)
+}
+
+/// An apt of our own that knows these suites.
+fn updated(folder: &Path, architecture: Architecture, suites: &[Suite]) -> Result<PathBuf> {
+    let (_, last) = suites.last().context("no suite")?;
+    let apt = folder.join(format!("apt-{}-{last}", architecture.debian()));
+    prepare(&apt, architecture, suites)?;
+    process::run(apt_command("apt-get", &apt).args(["-qq", "update"]))?;
+    Ok(apt)
+}
+
+/// Directories and configuration for it.
+fn prepare(apt: &Path, architecture: Architecture, suites: &[Suite]) -> Result<()> {
     for directory in ["state/lists/partial", "cache/archives/partial", "none"] {
         fs::create_dir_all(apt.join(directory))?;
     }
     let site = site()?;
-    let source =
-        |(archive, suite)| format!("deb [arch=amd64 signed-by={KEYS}] {site}/{archive} {suite} main\n");
-    fs::write(apt.join("sources.list"), SUITES.map(source).concat())?;
+    let name = architecture.debian();
+    let source = |(archive, suite): &Suite| {
+        format!("deb [arch={name} signed-by={KEYS}] {site}/{archive} {suite} main\n")
+    };
+    let sources: String = suites.iter().map(source).collect();
+    fs::write(apt.join("sources.list"), sources)?;
     fs::write(apt.join("status"), "")?;
     let apt_name = apt.display();
     let configuration = format!(
         "Dir::State \"{apt_name}/state\";\nDir::State::status \"{apt_name}/status\";\nDir::Cache \"{apt_name}/cache\";\n\
          Dir::Etc::sourcelist \"{apt_name}/sources.list\";\nDir::Etc::sourceparts \"{apt_name}/none\";\n\
-         Dir::Etc::preferencesparts \"{apt_name}/none\";\nAPT::Architecture \"amd64\";\n\
-         APT::Architectures {{ \"amd64\"; }};\nAcquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\n"
+         Dir::Etc::preferencesparts \"{apt_name}/none\";\nAPT::Architecture \"{name}\";\n\
+         APT::Architectures {{ \"{name}\"; }};\nAPT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n\
+         Acquire::Check-Valid-Until \"false\";\n"
     );
     Ok(fs::write(apt.join("apt.conf"), configuration)?)
 }
@@ -156,7 +205,7 @@ fn unpack(place: &Path, kernel: &Path) -> Result<()> {
     Ok(())
 }
 
-fn modules(place: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn modules(place: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for folder in files(&place.join("usr/lib/modules"), "")? {
         found.extend(files(&folder, "vmlinuz")?);
@@ -165,7 +214,7 @@ fn modules(place: &Path) -> Result<Vec<std::path::PathBuf>> {
 }
 
 /// Entries of a directory that may not be there, whose names have `part` in them.
-fn files(directory: &Path, part: &str) -> Result<Vec<std::path::PathBuf>> {
+fn files(directory: &Path, part: &str) -> Result<Vec<PathBuf>> {
     let Ok(entries) = fs::read_dir(directory) else {
         return Ok(Vec::new());
     };

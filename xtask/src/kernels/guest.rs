@@ -5,29 +5,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::architecture::Architecture;
 use super::archive::Archive;
+use super::program::Programs;
 use crate::process;
 
 /// Longest life of a guest. Under emulation on a busy machine an old kernel takes minutes to verify the programs.
 const MAX_SECONDS: &str = "1800";
-/// Lines of a guest's output: the end of the capture test, and of the truth.
+/// Lines of a guest's output: the ends of the capture test, of the truth and of the test of names.
 pub const STATUS: &str = "guest: status ";
 pub const TRUTH: &str = "guest: truth ";
-
-/// Everything that the guests run, as static programs.
-#[derive(Debug)]
-pub struct Programs {
-    pub test: PathBuf,
-    pub object: PathBuf,
-    pub daemon: PathBuf,
-    /// The program that judges, and the peer that it starts.
-    pub truth: PathBuf,
-    pub peer: PathBuf,
-}
+pub const NAMES: &str = "guest: names ";
+/// In place of the exit status of a test that has said so.
+pub const SKIPPED: i32 = 77;
 
 /// Mounts what the tests need, runs them, and ends the machine; `-no-reboot` makes an exit of the restart.
-/// Kernels before 5.11 charge maps to the memory that may be locked.
-fn init(filter: &str, situations: &str) -> String {
+/// `line` takes what is said. Kernels before 5.11 charge maps to the memory that may be locked.
+pub fn init(line: &str, filter: &str, situations: &str) -> String {
     format!(
         "#!/bin/busybox sh\n\
          export PATH=/bin HOME=/ OBSERVER_KERNEL_OBJECT=/object RUST_BACKTRACE=0\n\
@@ -35,68 +29,61 @@ fn init(filter: &str, situations: &str) -> String {
          mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp\n\
          mount -t cgroup2 cgroup2 /sys/fs/cgroup; echo +cpu > /sys/fs/cgroup/cgroup.subtree_control\n\
          ip link set lo up; ulimit -l unlimited\n\
-         /test --nocapture {filter} > /dev/ttyS1 2>&1\n\
-         echo \"{STATUS}$?\" > /dev/ttyS1\n\
+         /test --nocapture {filter} > {line} 2>&1\n\
+         echo \"{STATUS}$?\" > {line}\n\
          env CARGO_BIN_EXE_tonic-peer=/suite/peer OBSERVER_DAEMON=/suite/observer /suite/judge --seed 1 --no-capture \
-         --implementation tonic --client tonic {situations} > /dev/ttyS1 2>&1\n\
-         echo \"{TRUTH}$?\" > /dev/ttyS1\n\
+         --implementation tonic --client tonic {situations} > {line} 2>&1\n\
+         echo \"{TRUTH}$?\" > {line}\n\
+         env CARGO_BIN_EXE_tonic-peer=/suite/peer OBSERVER_DAEMON=/suite/observer /suite/names --nocapture > /tmp/names 2>&1\n\
+         names=$?; grep -q ^SKIPPED /tmp/names && names={SKIPPED}\n\
+         echo \"{NAMES}$names\" > {line}; cat /tmp/names > {line}; sync\n\
          reboot -f\n"
     )
 }
 
-/// Writes the archive that every kernel boots into.
-pub fn image(place: &Path, programs: &Programs, filter: &str, situations: &str) -> Result<PathBuf> {
+/// Writes the archive that the kernels of one architecture boot into.
+pub fn image(image: &Path, programs: &Programs, init: &str) -> Result<()> {
     let read = |file: &Path| fs::read(file).with_context(|| format!("{} cannot be read", file.display()));
-    let busybox = process::which("busybox").context("there is no busybox")?;
     let mut archive = Archive::default();
     for directory in ["bin", "proc", "sys", "dev", "tmp", "suite"] {
         archive.directory(directory);
     }
-    archive.file("bin/busybox", &read(&busybox)?);
-    archive.file("init", init(filter, situations).as_bytes());
-    archive.file("test", &read(&programs.test)?);
+    archive.file("bin/busybox", &read(&programs.busybox)?);
+    archive.file("init", init.as_bytes());
+    archive.file("test", &read(&programs.capture)?);
     archive.file("object", &read(&programs.object)?);
     // The judge looks for the folder that it may write to by this mark.
     archive.file("suite/CACHEDIR.TAG", &[]);
     archive.file("suite/judge", &read(&programs.truth)?);
+    archive.file("suite/names", &read(&programs.names)?);
     archive.file("suite/peer", &read(&programs.peer)?);
     archive.file("suite/observer", &read(&programs.daemon)?);
-    fs::create_dir_all(place)?;
-    let image = place.join("image.cpio");
-    fs::write(&image, archive.finish()).with_context(|| format!("{} cannot be written", image.display()))?;
-    Ok(image)
+    fs::create_dir_all(image.parent().unwrap_or(Path::new(".")))?;
+    fs::write(image, archive.finish()).with_context(|| format!("{} cannot be written", image.display()))
 }
 
 /// Runs one kernel; gives what its test said.
-pub fn boot(kernel: &Path, image: &Path, files: &Path) -> Result<String> {
+pub fn boot(architecture: Architecture, kernel: &Path, image: &Path, files: &Path) -> Result<String> {
     let (console, said) = (with(files, "console"), with(files, "test"));
     // An earlier run's must not pass for this one's.
     let _ = fs::remove_file(&said);
     let mut machine = process::command("timeout");
-    machine.args([
-        MAX_SECONDS,
-        "qemu-system-x86_64",
-        "-machine",
-        "q35",
-        "-cpu",
-        "max",
-        "-smp",
-        "2",
-        "-m",
-        "2G",
-    ]);
+    let (emulator, _) = architecture.emulator();
+    machine.args([MAX_SECONDS, emulator]);
+    machine
+        .args(architecture.machine())
+        .args(["-smp", "2", "-m", "2G"]);
     // Not KVM: nested in another machine it may be there and fail in the middle, which stops the guest for ever.
     machine.args(["-accel", "tcg,thread=multi"]);
     machine.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     machine.arg("-kernel").arg(kernel).arg("-initrd").arg(image);
-    // On a busy host the emulated timer may be too late for the kernel's check of it.
-    machine.args([
-        "-append",
-        "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off",
-    ]);
-    for file in [&console, &said] {
-        machine.arg("-serial").arg(format!("file:{}", file.display()));
-    }
+    machine.args(["-append", architecture.parameters()]);
+    machine.arg("-serial").arg(format!("file:{}", console.display()));
+    let (_, device) = architecture.line();
+    machine
+        .arg("-chardev")
+        .arg(format!("file,id=said,path={}", said.display()))
+        .args(device);
     // How it ended shows in what it said.
     process::succeeds(&mut machine)?;
     Ok(fs::read(&said)

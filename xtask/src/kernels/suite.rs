@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::guest::TRUTH;
+use super::guest::{NAMES, SKIPPED, TRUTH};
 
 /// In the order of the table. Guests are emulated, some thirty times slower than this machine, so what only takes long is
-/// left out (another observer has to be attached, thousands of calls), and what lives by the clock (connections are older
-/// than `goaway` lets them become before their calls are done). What a guest cannot have (a second implementation, proxies, bad
-/// roads) is in the page of the whole.
-pub const SITUATIONS: [&str; 12] = [
+/// left out (another observer has to be attached, thousands of calls). What a guest cannot have (a second implementation, proxies,
+/// bad roads) is in the page of the whole.
+pub const SITUATIONS: [&str; 13] = [
     "one-stream",
     "ten-streams",
     "streaming",
@@ -20,6 +19,7 @@ pub const SITUATIONS: [&str; 12] = [
     "cancel-after-first",
     "server-killed",
     "client-killed",
+    "goaway",
     "ipv6",
 ];
 
@@ -46,6 +46,8 @@ pub struct Suite {
     pub cells: BTreeMap<String, Cell>,
     /// Exit status; `None`: it was not heard of.
     pub status: Option<i32>,
+    /// The same of the test of names.
+    pub names: Option<i32>,
 }
 
 impl Suite {
@@ -54,6 +56,8 @@ impl Suite {
         for line in said.lines().map(str::trim) {
             if let Some(status) = line.strip_prefix(TRUTH) {
                 suite.status = status.parse().ok();
+            } else if let Some(status) = line.strip_prefix(NAMES) {
+                suite.names = status.parse().ok();
             } else if let Some((name, cell)) = cell(line) {
                 suite.cells.insert(name.to_owned(), cell);
             }
@@ -62,7 +66,19 @@ impl Suite {
     }
 
     pub fn is_good(&self) -> bool {
-        self.status == Some(0) && SITUATIONS.iter().all(|name| self.cells.contains_key(*name))
+        self.status == Some(0)
+            && self.names == Some(0)
+            && SITUATIONS.iter().all(|name| self.cells.contains_key(*name))
+    }
+
+    /// How the test of names has ended.
+    pub fn named(&self) -> String {
+        match self.names {
+            Some(0) => "right".to_owned(),
+            Some(SKIPPED) => "SKIPPED".to_owned(),
+            Some(status) => format!("failed ({status})"),
+            None => "did not end".to_owned(),
+        }
     }
 
     /// Its result in a few words.
@@ -107,7 +123,7 @@ mod tests {
     fn lines_of_a_run() {
         let said = "seed 1\r\n[1/3] one-stream tonic <- tonic: 120 / 120 / 0 / 0, client side 120 / 119 / 0 / 1 FAILED (2.1 s)\r\n\
             [2/3] namespaces: SKIPPED: ip netns add failed: no\r\n[3/3] sizes tonic <- tonic: 2 / 2 / 0 / 0, client side 2 / 2 / 0 / 0 (9 s)\n\
-            FAILED one-stream: x\nguest: truth 1\r\n";
+            FAILED one-stream: x\nguest: truth 1\r\nguest: names 0\r\n";
         let suite = Suite::parse(said);
         let counts = |server: &str, client: &str, failed| Cell::Counts {
             server: server.into(),
@@ -128,6 +144,10 @@ mod tests {
         );
         assert_eq!(suite.summary(), "1 right, 1 failed, 1 skipped");
         assert!(!suite.is_good());
+        assert_eq!(
+            (suite.named(), Suite::parse("").named()),
+            ("right".into(), "did not end".into())
+        );
         assert_eq!(
             Suite::parse("").summary(),
             "0 right, 0 failed, 0 skipped, did not end"
