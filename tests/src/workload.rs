@@ -10,7 +10,7 @@ pub mod cache;
 pub mod command;
 pub mod comparison;
 mod cpp;
-mod go;
+pub mod go;
 pub mod h2load;
 pub mod interop;
 mod java;
@@ -19,7 +19,7 @@ mod node;
 pub mod peer;
 pub mod plan;
 pub mod python;
-mod rust;
+pub mod rust;
 pub mod tally;
 
 pub use peer::{Client, Server};
@@ -95,6 +95,14 @@ pub struct Program {
 }
 
 impl Program {
+    /// One that was built elsewhere.
+    pub fn at(language: Language, path: &Path) -> Self {
+        Self {
+            language,
+            command: vec![path.into()],
+        }
+    }
+
     /// The executable; of [`Language::Go`] and [`Language::Rust`] it is all that there is.
     pub fn path(&self) -> &Path {
         self.command.first().map_or(Path::new(""), Path::new)

@@ -2,7 +2,7 @@
 //! a virtual machine that boots into them and ends with them. It is emulated, and needs no installed kernel and no root file
 //! system: a kernel, and an archive with busybox, the tests and the daemon as static programs, and the kernel object.
 
-mod archive;
+pub mod archive;
 mod fetch;
 mod guest;
 mod outcome;
@@ -24,7 +24,7 @@ use page::Run;
 use suite::Suite;
 
 /// A folder of kernels to use instead of the target directory's.
-const FOLDER: &str = "OBSERVER_KERNELS";
+pub const FOLDER: &str = "OBSERVER_KERNELS";
 /// Programs from all over the test suite would take each kernel minutes; this one has all that differs between kernels.
 const TEST: &str = "capture_exchange";
 /// What the last run of all kernels found.

@@ -23,6 +23,7 @@ mod tidy;
 mod tool;
 mod toolchain;
 mod truth;
+mod whole_call;
 mod workspace;
 mod yaml;
 
@@ -46,6 +47,8 @@ Usage: cargo xtask COMMAND
   tidy                        the project's own rules of structure
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
   bench --instructions        count the instructions of a call and write them down for `test`
+  bench --guest               count the instructions of a whole call, of the kernel and of all programs, in an emulated
+                              machine, and write them down for `test` and for observer/docs/overhead.md
   bench --overhead [--quick] [--help]
                               what it costs real programs to be observed; writes observer/docs/overhead.md
   cluster [-- LIBTEST ARGS]   a real Kubernetes on this machine, the proof of identity in it, and its end

@@ -5,6 +5,7 @@ mod fuzz;
 mod instructions;
 mod tally;
 pub mod watchdog;
+mod whole_call;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ enum Part {
     Live,
     /// Each fuzz target for some seconds.
     Fuzz,
-    /// What a call costs, in instructions.
+    /// What a call costs, in instructions: of decoding, and of everything together.
     Instructions,
     /// The daemon against what real programs count, in the quick form.
     Truth,
@@ -46,7 +47,11 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
             Part::Unit => unit(workspace, &skips, libtest)?,
             Part::Live => live(workspace, &skips, &daemon, libtest)?,
             Part::Fuzz => fuzz::smoke(workspace, &skips)?,
-            Part::Instructions => instructions::guard(workspace, &skips)?,
+            Part::Instructions => {
+                let mut both = instructions::guard(workspace, &skips)?;
+                both += whole_call::guard(workspace, &skips, &daemon)?;
+                both
+            }
             Part::Truth => quick_truth(workspace, &skips, &daemon)?,
         };
     }
