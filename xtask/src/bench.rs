@@ -15,13 +15,13 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     if args == ["--instructions"] {
         return instructions::command(workspace);
     }
-    let daemon = build::build(workspace, Programs::Release)?;
     if args == ["--guest"] {
-        return whole_call::command(workspace, &daemon);
+        return whole_call::command(workspace, &build::given_or_built(workspace)?);
     }
     if let Some(("--overhead", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return overhead(workspace, &daemon, rest);
+        return overhead(workspace, &build::given_or_built(workspace)?, rest);
     }
+    let daemon = build::build(workspace, Programs::Release)?;
     for package in ["observer", "tests"] {
         let benches = workspace.benches(package);
         if benches.is_empty() {

@@ -36,7 +36,10 @@ struct Mapping {
 /// linker's lists. They stay in the system's page cache, from where those come back that are used again.
 fn trim_program() -> io::Result<()> {
     for Mapping { start, length } in untouched(&std::fs::read_to_string("/proc/self/smaps")?) {
-        #[expect(unsafe_code, reason = "a call of the kernel that no safe wrapper can vouch for")]
+        #[expect(
+            unsafe_code,
+            reason = "a call of the kernel that no safe wrapper can vouch for"
+        )]
         // SAFETY: pages of a file in a private mapping that has none of its own: the next access reads the same bytes
         // from the file again.
         let failed = unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) };

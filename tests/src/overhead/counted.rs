@@ -109,7 +109,10 @@ mod tests {
 
     #[test]
     fn a_program_and_where_it_is() {
-        assert_eq!(parse("tonic=/peer/tonic").unwrap().path(), Path::new("/peer/tonic"));
+        assert_eq!(
+            parse("tonic=/peer/tonic").unwrap().path(),
+            Path::new("/peer/tonic")
+        );
         for unknown in ["tonic", "grpcio=/usr/bin/python3"] {
             assert!(parse(unknown).is_err(), "{unknown}");
         }

@@ -69,7 +69,8 @@ fn run(client: H2load, place: &Place, calls: u32, watcher: Option<Watcher>) -> R
             .map_err(|error| format!("{error}{}", server.report()))
     })?;
     watcher.map_or(Ok(()), Watcher::settle)?;
-    let observed = |watcher: Option<Watcher>| watcher.map_or(Ok(Duration::ZERO), |watcher| cpu::of(watcher.id()));
+    let observed =
+        |watcher: Option<Watcher>| watcher.map_or(Ok(Duration::ZERO), |watcher| cpu::of(watcher.id()));
     let waits = |watcher: Option<Watcher>| watcher.map_or(Ok(0), |watcher| cpu::waits(watcher.id()));
     let before = (cpu::of(server.id())?, observed(watcher)?, waits(watcher)?);
     let begin = Instant::now();
@@ -78,7 +79,10 @@ fn run(client: H2load, place: &Place, calls: u32, watcher: Option<Watcher>) -> R
     let wall = begin.elapsed();
     let took = cpu::of(asking.process.id()).context("h2load")?;
     let by_then = observed(watcher)?;
-    ensure!(answered == u64::from(calls), "{answered} of {calls} calls were answered");
+    ensure!(
+        answered == u64::from(calls),
+        "{answered} of {calls} calls were answered"
+    );
     watcher.map_or(Ok(()), Watcher::settle)?;
     let after = observed(watcher)?;
     Ok(Taken {

@@ -62,7 +62,15 @@ pub fn transfer(place: &Place, observer: Option<u32>, chunks: u32) -> Result<Tak
     let address = sink.wait_for("READY ", LIMIT)?;
     let before = clock(observer)?;
     let begin = Instant::now();
-    let mut source = Process::start(&[this.into(), SOURCE.into(), address.into(), chunks.to_string().into()], place)?;
+    let mut source = Process::start(
+        &[
+            this.into(),
+            SOURCE.into(),
+            address.into(),
+            chunks.to_string().into(),
+        ],
+        place,
+    )?;
     source.wait_for("DONE", LIMIT)?;
     let sum: u64 = sink.wait_for("DONE ", LIMIT)?.parse()?;
     let wall = begin.elapsed();

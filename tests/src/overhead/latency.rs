@@ -46,7 +46,11 @@ pub fn measure(site: &Site, program: &Program, rounds: usize, time: Duration) ->
     let pair = Pair::both(program);
     let calls = pair.calibrate(&alone, SATURATED, time)?;
     let taken = pair.run(&alone, SATURATED, [calls / 4, calls], None)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "calls a second")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "calls a second"
+    )]
     let rate = (f64::from(calls) / taken.wall.as_secs_f64() / 2.0).max(10.0) as u32;
     let run = |place: &Place| one(program, place, rate, time);
     let mut all = Vec::new();
@@ -77,7 +81,11 @@ fn one(program: &Program, place: &Place, rate: u32, time: Duration) -> Result<La
     ];
     let mut client = Process::start(&command, place)?;
     let told = client.wait_for("TOOK ", LIMIT)?;
-    ensure!(client.wait(LIMIT)?.success(), "the client failed{}", client.report());
+    ensure!(
+        client.wait(LIMIT)?.success(),
+        "the client failed{}",
+        client.report()
+    );
     server.quit()?;
     parse(&told).with_context(|| format!("the client said {told:?}"))
 }
@@ -135,7 +143,8 @@ async fn calls(address: &str, rate: u32, time: Duration) -> Result<Vec<Duration>
         // To the microsecond: the runtime's own timers are of milliseconds.
         while let Some(left) = due.checked_duration_since(Instant::now()) {
             if left > Duration::from_millis(2) {
-                tokio::time::sleep(left.saturating_sub(Duration::from_millis(2))).await;
+                let soon = due.checked_sub(Duration::from_millis(2)).unwrap_or(due);
+                tokio::time::sleep_until(soon.into()).await;
             } else {
                 tokio::task::yield_now().await;
             }
@@ -189,7 +198,13 @@ mod tests {
     #[test]
     fn quantiles_of_sorted_times() {
         let times: Vec<Duration> = (0..200).map(Duration::from_micros).collect();
-        assert_eq!(quantiles(&times), Some(Latency { p50: 100.0, p99: 198.0 }));
+        assert_eq!(
+            quantiles(&times),
+            Some(Latency {
+                p50: 100.0,
+                p99: 198.0
+            })
+        );
         let one = quantiles(&[Duration::from_micros(7)]);
         assert_eq!(one, Some(Latency { p50: 7.0, p99: 7.0 }));
         assert_eq!(quantiles(&[]), None);
@@ -197,7 +212,10 @@ mod tests {
 
     #[test]
     fn what_the_client_says() {
-        let expected = Latency { p50: 80.5, p99: 300.0 };
+        let expected = Latency {
+            p50: 80.5,
+            p99: 300.0,
+        };
         assert_eq!(parse("80.5 300"), Some(expected));
         assert_eq!(parse("80.5"), None);
     }

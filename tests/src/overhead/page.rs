@@ -72,7 +72,10 @@ impl Page {
     /// Instructions of a call, from the lines that `cargo xtask bench --guest` has written down.
     pub fn counted(&mut self, figures: &str) {
         let mut lines = figures.lines();
-        let machine = lines.next().and_then(|line| line.strip_prefix("# ")).unwrap_or_default();
+        let machine = lines
+            .next()
+            .and_then(|line| line.strip_prefix("# "))
+            .unwrap_or_default();
         self.heading(
             "A whole call, in instructions",
             &format!(
@@ -319,11 +322,10 @@ impl Page {
 /// What is before the first section, and each section with its title.
 fn sections(text: &str) -> (&str, Vec<(&str, &str)>) {
     const MARK: &str = "## ";
-    let mut starts: Vec<usize> = text
-        .match_indices("\n## ")
-        .map(|(at, _)| at + 1)
-        .collect();
-    let head = text.get(..starts.first().copied().unwrap_or(text.len())).unwrap_or(text);
+    let mut starts: Vec<usize> = text.match_indices("\n## ").map(|(at, _)| at + 1).collect();
+    let head = text
+        .get(..starts.first().copied().unwrap_or(text.len()))
+        .unwrap_or(text);
     starts.push(text.len());
     let sections = starts.windows(2).filter_map(|pair| {
         let body = text.get(*pair.first()?..*pair.get(1)?)?;

@@ -1,5 +1,6 @@
 //! How cost grows with pods: so many cgroups, named as kubelet names them, with a server and its client in each.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,7 +47,10 @@ pub fn measure(program: &Program, few: bool) -> Result<String> {
             series,
         } = point(program, pods)?;
         let resident = mebibytes(resident);
-        body += &format!("| {pods} | {daemon:.2} | {share:.2} | {resident} | {series} |\n");
+        let _ = writeln!(
+            body,
+            "| {pods} | {daemon:.2} | {share:.2} | {resident} | {series} |"
+        );
     }
     Ok(body)
 }

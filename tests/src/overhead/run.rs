@@ -46,6 +46,7 @@ const LANGUAGES: [Language; 3] = [Language::Go, Language::Rust, Language::Python
 const LOADS: [Load; 2] = [SEQUENTIAL, SATURATED];
 
 type Section = fn(&mut Bench) -> Result<()>;
+type WithMetrics = fn() -> Result<Program, Error>;
 
 struct Bench {
     options: Options,
@@ -162,11 +163,18 @@ impl Bench {
     fn alternatives(&mut self) -> Result<()> {
         let Effort { rounds, time, .. } = self.effort;
         let mut rows = Vec::new();
-        type WithMetrics = fn() -> Result<Program, Error>;
         let instrumented: [(Language, &str, WithMetrics); 3] = [
-            (Language::Python, "interceptor with prometheus_client", python::with_metrics),
+            (
+                Language::Python,
+                "interceptor with prometheus_client",
+                python::with_metrics,
+            ),
             (Language::Go, "interceptors with client_golang", go::with_metrics),
-            (Language::Rust, "tower layer with the crate prometheus", rust::with_metrics),
+            (
+                Language::Rust,
+                "tower layer with the crate prometheus",
+                rust::with_metrics,
+            ),
         ];
         for (language, what, with) in instrumented {
             let Some(plain) = self.programs.iter().find(|program| program.language == language) else {
@@ -218,7 +226,9 @@ impl Bench {
 
     fn fastest(&mut self) -> Result<()> {
         progress("the fastest server");
-        let Effort { rounds, fast_calls, .. } = self.effort;
+        let Effort {
+            rounds, fast_calls, ..
+        } = self.effort;
         match fastest::measure(&self.site, rounds, fast_calls) {
             Ok(turns) => self.page.fastest(&[Row {
                 name: "pajamax, from h2load".into(),
@@ -232,7 +242,10 @@ impl Bench {
     }
 
     fn pods(&mut self) -> Result<()> {
-        let rust = self.programs.iter().find(|program| program.language == Language::Rust);
+        let rust = self
+            .programs
+            .iter()
+            .find(|program| program.language == Language::Rust);
         let Some(program) = rust else { return Ok(()) };
         let body = pods::measure(program, self.options.quick)?;
         self.page.add(pods::TITLE, pods::WORDS, &body);

@@ -103,7 +103,9 @@ impl Call {
         let Some(status) = headers.get("grpc-status").and_then(|value| value.to_str().ok()) else {
             return false;
         };
-        let Metrics { handled, handling, .. } = &self.metrics;
+        let Metrics {
+            handled, handling, ..
+        } = &self.metrics;
         handled.with_label_values(&[self.method.as_str(), status]).inc();
         handling
             .with_label_values(&[&self.method])

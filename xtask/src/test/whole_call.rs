@@ -20,7 +20,8 @@ pub fn guard(workspace: &Workspace, skips: &Skips, daemon: &std::path::Path) -> 
             compiler: older,
             ..
         } = baseline;
-        let reason = format!("the figures are of Linux {other} and {older}, and this is {kernel} and {compiler}");
+        let reason =
+            format!("the figures are of Linux {other} and {older}, and this is {kernel} and {compiler}");
         return skip(skips, &reason);
     }
     let guest = Guest::build(workspace, daemon, machine)?.own();

@@ -63,7 +63,10 @@ impl fmt::Display for Cost {
             with,
             daemon,
         } = self;
-        write!(f, "{language:8}{at_once:5}{without:9}{unread:9}{with:9}{daemon:7}")
+        write!(
+            f,
+            "{language:8}{at_once:5}{without:9}{unread:9}{with:9}{daemon:7}"
+        )
     }
 }
 

@@ -54,7 +54,14 @@ pub fn boot(kernel: &Path, image: &Path, place: &Path) -> Result<String> {
     // An earlier run's must not pass for this one's.
     let _ = fs::remove_file(&said);
     let mut machine = process::command("timeout");
-    machine.args([MAX_SECONDS, "qemu-system-x86_64", "-machine", "q35", "-cpu", "max"]);
+    machine.args([
+        MAX_SECONDS,
+        "qemu-system-x86_64",
+        "-machine",
+        "q35",
+        "-cpu",
+        "max",
+    ]);
     machine.args(["-smp", "1", "-m", "1G", "-accel", "tcg,thread=single"]);
     machine.args(["-icount", "shift=0,sleep=off", "-seed", "1"]);
     machine.args(["-rtc", "base=2024-01-01T00:00:00,clock=vm"]);

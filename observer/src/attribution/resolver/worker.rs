@@ -89,21 +89,21 @@ impl Worker {
             patient,
         } = *question;
         let calls = Role::from_raw(socket.role) != Role::Passive;
-        let (Found { identity, reach }, peer) = match self.burst.get(&socket, calls, asked) {
-            Some(found) => found,
-            None => {
-                let last = hurry || !patient || now.saturating_duration_since(asked) >= MAX_WAIT;
-                let Some(found) = self.resolver.identify(&socket, now, last) else {
-                    return false;
-                };
-                let peer = if calls {
-                    self.resolver.peer(&socket, now)
-                } else {
-                    "".into()
-                };
-                self.burst.put(&socket, calls, &found, &peer, now);
-                (found, peer)
-            }
+        let known = self.burst.get(&socket, calls, asked);
+        let (Found { identity, reach }, peer) = if let Some(known) = known {
+            known
+        } else {
+            let last = hurry || !patient || now.saturating_duration_since(asked) >= MAX_WAIT;
+            let Some(found) = self.resolver.identify(&socket, now, last) else {
+                return false;
+            };
+            let peer = if calls {
+                self.resolver.peer(&socket, now)
+            } else {
+                "".into()
+            };
+            self.burst.put(&socket, calls, &found, &peer, now);
+            (found, peer)
         };
         self.limits.answered(identity.source == Source::Unknown);
         // Nobody listens any more when the daemon ends; the next receive says so.
