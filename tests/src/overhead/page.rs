@@ -81,7 +81,7 @@ impl Page {
             &format!(
                 "Of the whole of an emulated machine with one processor, whose clock counts instructions: the kernel, server, client \
                  and daemon, for a unary call of which both ends are observed; and for 64 KiB of a bulk transfer. Repeats to the \
-                 instruction with the same programs, so CI guards it. Written down by `cargo xtask bench --guest`; {machine}. \
+                 instruction with the same programs, so `cargo xtask test --guest` guards it. Written down by `cargo xtask bench --guest`; {machine}. \
                  Nothing is said of caches: an instruction is an instruction. What *programs* add is measured with nobody \
                  who reads the ring."
             ),
