@@ -117,7 +117,7 @@ impl Page {
     pub fn latency(&mut self, rows: &[(String, Latencies)]) {
         self.heading(
             "How much longer a call takes",
-            "At half of the rate of 100 calls at once: calls begin by the clock, on one connection, and are timed from when they \
+            "At half of the rate of 100 calls at once: calls begin by the clock, on eight connections, and are timed from when they \
              should have begun. Microseconds that the middle and the slowest hundredth of calls take without the observer; what it \
              is more with it; and, as a measure of that, what it is more in a second run without it.",
         );

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::options::Options;
 use super::page::{Page, Row};
@@ -217,9 +217,14 @@ impl Bench {
         let mut rows = Vec::new();
         for program in &self.programs {
             progress(&format!("latency, {}", program.language));
-            let latencies = latency::measure(&self.site, program, rounds, time)?;
-            rows.push((program.language.to_string(), latencies));
+            match latency::measure(&self.site, program, rounds, time) {
+                Ok(latencies) => rows.push((program.language.to_string(), latencies)),
+                Err(error) => self
+                    .missing
+                    .push(format!("latency of {}: {error:#}", program.language)),
+            }
         }
+        ensure!(!rows.is_empty(), "of no program");
         self.page.latency(&rows);
         Ok(())
     }

@@ -19,13 +19,14 @@ const PACKAGES: [&str; 7] = [
     "golang-golang-x-text-dev",
 ];
 /// What its client library for Prometheus imports beside them.
-const METRICS_PACKAGES: [&str; 6] = [
+const METRICS_PACKAGES: [&str; 7] = [
     "golang-github-prometheus-client-golang-dev",
     "golang-github-prometheus-client-model-dev",
     "golang-github-prometheus-common-dev",
     "golang-github-prometheus-procfs-dev",
     "golang-github-beorn7-perks-dev",
-    "golang-github-cespare-xxhash-dev",
+    "golang-github-cespare-xxhash-v2-dev",
+    "golang-github-munnerz-goautoneg-dev",
 ];
 const PROGRAM: [&str; 8] = [
     "main.go",
