@@ -40,6 +40,7 @@ use self::container_name::Runtimes;
 use self::host::Host;
 pub use self::identity::{Identity, Source};
 use self::resolver::Resolver;
+use self::resolver::burst::Burst;
 use self::resolver::limit::Limits;
 use self::resolver::worker::{Answer, Question, Worker};
 use self::roster::Roster;
@@ -149,6 +150,7 @@ impl Attribution {
             resolver,
             answers: answer,
             limits: Arc::clone(&limits),
+            burst: Burst::default(),
         };
         thread::Builder::new()
             .name("attribution".to_owned())

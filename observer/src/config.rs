@@ -69,7 +69,7 @@ impl Default for Config {
             max_series: metrics::settings::DEFAULT_MAX_SERIES,
             series_idle: metrics::settings::DEFAULT_SERIES_IDLE,
             call_idle: pipeline::DEFAULT_CALL_IDLE,
-            ring_bytes: 4 << 20,
+            ring_bytes: 2 << 20,
             max_connections: pipeline::DEFAULT_MAX_CONNECTIONS,
             gauge_interval: Duration::from_secs(5),
             tls: Tls::Hidden,

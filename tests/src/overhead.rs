@@ -6,13 +6,17 @@
 
 pub mod alternative;
 pub mod chart;
+pub mod counted;
 pub mod cpu;
 pub mod encrypted;
+pub mod fastest;
 pub mod foreign;
+pub mod latency;
 pub mod machine;
 pub mod options;
 pub mod page;
 pub mod pair;
+pub mod pods;
 pub mod resident;
 pub mod ring;
 pub mod run;

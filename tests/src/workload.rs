@@ -11,7 +11,7 @@ pub mod certificates;
 pub mod command;
 pub mod comparison;
 mod cpp;
-mod go;
+pub mod go;
 pub mod h2load;
 pub mod interop;
 mod java;
@@ -20,7 +20,7 @@ mod node;
 pub mod peer;
 pub mod plan;
 pub mod python;
-mod rust;
+pub mod rust;
 pub mod tally;
 pub mod tls;
 
@@ -131,6 +131,15 @@ impl Program {
     fn security(&self) -> Vec<OsString> {
         let told = |folder: &PathBuf| vec!["--tls".into(), folder.into()];
         self.tls.as_ref().map(told).unwrap_or_default()
+    }
+
+    /// One that was built elsewhere.
+    pub fn at(language: Language, path: &Path) -> Self {
+        Self {
+            language,
+            command: vec![path.into()],
+            tls: None,
+        }
     }
 
     /// The executable; of [`Language::Go`] and [`Language::Rust`] it is all that there is.

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what decoding costs (criterion, crate `observer`), then what the kernel programs cost on
 //! live traffic (benches of crate `tests`, which need root). `--overhead`: what it costs real programs to be observed
-//! (`tests/src/overhead`), as root.
+//! (`tests/src/overhead`), as root. `--instructions` and `--guest` count instead, and need no quiet machine.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,16 +9,19 @@ use anyhow::{Result, bail};
 
 use crate::build::{self, DAEMON, KERNEL_OBJECT, Programs};
 use crate::workspace::{Workspace, cargo};
-use crate::{instructions, privilege, process};
+use crate::{instructions, privilege, process, whole_call};
 
 pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     if args == ["--instructions"] {
         return instructions::command(workspace);
     }
-    let daemon = build::build(workspace, Programs::Release)?;
-    if let Some(("--overhead", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return overhead(workspace, &daemon, rest);
+    if args == ["--guest"] {
+        return whole_call::command(workspace, &build::given_or_built(workspace)?);
     }
+    if let Some(("--overhead", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return overhead(workspace, &build::given_or_built(workspace)?, rest);
+    }
+    let daemon = build::build(workspace, Programs::Release)?;
     for package in ["observer", "tests"] {
         let benches = workspace.benches(package);
         if benches.is_empty() {

@@ -3,7 +3,7 @@
 //! system: a kernel, and an archive with busybox, the tests and the daemon as static programs, and the kernel object.
 
 mod architecture;
-mod archive;
+pub mod archive;
 mod fetch;
 mod guest;
 mod outcome;
@@ -27,7 +27,7 @@ use program::Programs;
 use suite::Suite;
 
 /// A folder of kernels to use instead of the target directory's.
-const FOLDER: &str = "OBSERVER_KERNELS";
+pub const FOLDER: &str = "OBSERVER_KERNELS";
 /// What the last run of all kernels found.
 const PAGE: &str = "observer/docs/kernels.md";
 const FILTER: &str = "few_streams_loopback_ipv4";

@@ -23,6 +23,7 @@ mod tidy;
 mod tool;
 mod toolchain;
 mod truth;
+mod whole_call;
 mod workspace;
 mod yaml;
 
@@ -38,14 +39,16 @@ Usage: cargo xtask COMMAND
   build [--debug-programs]    the kernel object and the daemon: one file, target/release/observer;
                               with --debug-programs the kernel programs log (aya-log)
   run [-- ARGS]               build, become root by sudo where needed, run the daemon with ARGS
-  test [--unit] [--live] [--fuzz] [--instructions] [--truth] [-- LIBTEST ARGS]
-                              build, run all tests that this machine can run (or the named parts),
-                              say what was skipped and why
+  test [--unit] [--live] [--fuzz] [--instructions] [--truth] [--guest] [-- LIBTEST ARGS]
+                              build, run all tests that this machine can run (or the named parts; --guest only
+                              when it is named), say what was skipped and why
   truth [--quick] [--help]    the observer against what real gRPC programs counted, in every situation
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure
   bench [-- CRITERION ARGS]   what decoding and the kernel programs cost
   bench --instructions        count the instructions of a call and write them down for `test`
+  bench --guest               count the instructions of a whole call, of the kernel and of all programs, in an emulated
+                              machine, and write them down for `test --guest` and for observer/docs/overhead.md
   bench --overhead [--quick] [--help]
                               what it costs real programs to be observed; writes observer/docs/overhead.md
   cluster [-- LIBTEST ARGS]   a real Kubernetes on this machine, the proof of identity in it, and its end

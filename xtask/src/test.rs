@@ -5,6 +5,7 @@ mod fuzz;
 mod instructions;
 mod tally;
 pub mod watchdog;
+mod whole_call;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,8 +31,11 @@ enum Part {
     Live,
     /// Each fuzz target for some seconds.
     Fuzz,
-    /// What a call costs, in instructions.
+    /// What a call costs to decode, in instructions.
     Instructions,
+    /// What a whole call costs, in instructions of an emulated machine. Only when it is asked for: building what it runs as it is
+    /// released, and running it, takes some minutes.
+    Guest,
     /// The daemon against what real programs count, in the quick form.
     Truth,
 }
@@ -47,6 +51,7 @@ pub fn command(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
             Part::Live => live(workspace, &skips, &daemon, libtest)?,
             Part::Fuzz => fuzz::smoke(workspace, &skips)?,
             Part::Instructions => instructions::guard(workspace, &skips)?,
+            Part::Guest => whole_call::guard(workspace, &skips, &daemon)?,
             Part::Truth => quick_truth(workspace, &skips, &daemon)?,
         };
     }
@@ -78,9 +83,10 @@ fn parse(args: &[String]) -> Result<(Vec<Part>, &[String])> {
             "--live" => Part::Live,
             "--fuzz" => Part::Fuzz,
             "--instructions" => Part::Instructions,
+            "--guest" => Part::Guest,
             "--truth" => Part::Truth,
             other => bail!(
-                "`cargo xtask test` knows --unit, --live, --fuzz, --instructions, --truth and, behind --, libtest's; not `{other}`"
+                "`cargo xtask test` knows --unit, --live, --fuzz, --instructions, --guest, --truth and, behind --, libtest's; not `{other}`"
             ),
         });
     }

@@ -1,6 +1,7 @@
 //! Finds out who owns a socket: the slow half of attribution. Runs on a thread of its own ([`worker`]), asks the
 //! file system and the catalog, never the network. The order of names is [`service`](super::service)'s.
 
+pub mod burst;
 pub mod limit;
 pub mod peer;
 pub mod worker;

@@ -4,7 +4,9 @@
 pub mod diag;
 pub mod table;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::OnceLock;
 
 /// Kernel's `TCP_*` states by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,32 +111,94 @@ pub struct Sockets {
     pub entries: Vec<Entry>,
     /// Left out because of [`MAX_SOCKETS`].
     pub refused: u64,
+    index: OnceLock<Index>,
+}
+
+/// Places in the list. Made with the first look into it: thousands of questions may look into one list of thousands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Index {
+    connections: HashMap<(Address, Address), usize>,
+    /// By port.
+    listeners: HashMap<u16, Vec<usize>>,
+}
+
+impl Index {
+    fn of(entries: &[Entry]) -> Self {
+        let mut index = Self::default();
+        for (at, entry) in entries.iter().enumerate() {
+            // The first of equals, as the kernel lists them.
+            index.connections.entry((entry.local, entry.remote)).or_insert(at);
+            if entry.state == State::Listen {
+                index.listeners.entry(entry.local.port).or_default().push(at);
+            }
+        }
+        index
+    }
 }
 
 impl Sockets {
+    pub fn of(entries: Vec<Entry>) -> Self {
+        Self {
+            entries,
+            ..Self::default()
+        }
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(&self.entries))
+    }
+
     fn push(&mut self, entry: Entry) {
         if self.entries.len() < MAX_SOCKETS {
             self.entries.push(entry);
+            self.index.take();
         } else {
             self.refused += 1;
         }
     }
 
     pub fn find(&self, local: Address, remote: Address) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .find(|entry| entry.local == local && entry.remote == remote)
+        let at = self.index().connections.get(&(local, remote))?;
+        self.entries.get(*at)
     }
 
     /// The socket that listens at an address, the one bound to that very address before one bound to all.
     pub fn listener(&self, address: Address) -> Option<&Entry> {
-        let listening = || {
-            self.entries
-                .iter()
-                .filter(|entry| entry.state == State::Listen && entry.local.port == address.port)
-        };
+        let places = self.index().listeners.get(&address.port)?;
+        let listening = || places.iter().filter_map(|at| self.entries.get(*at));
         listening()
             .find(|entry| entry.local.ip == address.ip)
             .or_else(|| listening().find(|entry| entry.local.is_any()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found_anew_when_the_list_grows() {
+        let at = |ip: [u8; 4], port| Address::new(ip, port);
+        let entry = |local, remote, state, inode| Entry {
+            local,
+            remote,
+            state,
+            inode,
+            cgroup: 0,
+        };
+        let (nowhere, client) = (at([0; 4], 0), at([127, 0, 0, 1], 50_000));
+        let (server, any) = (at([127, 0, 0, 1], 8081), at([0; 4], 8081));
+        let mut sockets = Sockets::of(vec![entry(any, nowhere, State::Listen, 1)]);
+        let inode = |found: Option<&Entry>| found.map(|entry| entry.inode);
+        assert_eq!(inode(sockets.listener(server)), Some(1));
+        assert_eq!(inode(sockets.find(client, server)), None);
+        sockets.push(entry(client, server, State::Established, 2));
+        sockets.push(entry(server, nowhere, State::Listen, 3));
+        assert_eq!(inode(sockets.find(client, server)), Some(2));
+        assert_eq!(inode(sockets.find(server, client)), None);
+        // Bound to that very address before bound to all.
+        assert_eq!(inode(sockets.listener(server)), Some(3));
+        assert_eq!(inode(sockets.listener(at([127, 0, 0, 2], 8081))), Some(1));
+        assert_eq!(inode(sockets.listener(client)), None);
     }
 }

@@ -167,9 +167,9 @@ pub static RING_BYTES: Setting<u32> = Setting {
     about: About {
         name: "ring-bytes",
         value: "SIZE",
-        default: "4MiB",
+        default: "2MiB",
         help: "Buffer between the kernel and the daemon; a power of two",
-        reason: "About 37,000 records: a quarter of a second of 35,000 calls a second, while the daemon is not \
+        reason: "About 18,500 records: an eighth of a second of 35,000 calls a second, while the daemon is not \
                  scheduled. It is mapped twice in a row, so resident memory shows it doubled.",
     },
     parse: |text| {

@@ -89,20 +89,17 @@ mod tests {
             inode: 1,
             cgroup: 0,
         };
-        let sockets = Sockets {
-            entries: vec![
-                entry(5432, 0, State::Listen),
-                entry(50000, 5432, State::Established),
-                entry(5432, 50000, State::Established),
-                entry(50001, 5432, State::TimeWait),
-                entry(50002, 8081, State::Established),
-                entry(8081, 0, State::Listen),
-                // A client of ours that was given the port of Cassandra.
-                entry(8081, 9042, State::Established),
-                entry(50003, 6379, State::Established),
-            ],
-            refused: 0,
-        };
+        let sockets = Sockets::of(vec![
+            entry(5432, 0, State::Listen),
+            entry(50000, 5432, State::Established),
+            entry(5432, 50000, State::Established),
+            entry(50001, 5432, State::TimeWait),
+            entry(50002, 8081, State::Established),
+            entry(8081, 0, State::Listen),
+            // A client of ours that was given the port of Cassandra.
+            entry(8081, 9042, State::Established),
+            entry(50003, 6379, State::Established),
+        ]);
         let ports = Ports::default();
         let found: Vec<_> = ports
             .connections(&sockets)

@@ -44,15 +44,14 @@ mod tests {
 
     #[test]
     fn pods_and_processes() {
-        let listening = |port| Sockets {
-            entries: vec![Entry {
+        let listening = |port| {
+            Sockets::of(vec![Entry {
                 local: Address::new([0, 0, 0, 0], port),
                 remote: Address::new([0, 0, 0, 0], 0),
                 state: State::Listen,
                 inode: 1,
                 cgroup: 0,
-            }],
-            refused: 0,
+            }])
         };
         let check = |ready, ports: &[u16], lives, view: View<'_>, own: &Sockets, expected| {
             let subject = Subject {

@@ -45,15 +45,12 @@ mod tests {
             inode: 0,
             cgroup: 0,
         };
-        let sockets = Sockets {
-            entries: vec![
-                entry(State::Established),
-                entry(State::Established),
-                entry(State::SynReceived),
-                entry(State::NewSynReceived),
-            ],
-            refused: 0,
-        };
+        let sockets = Sockets::of(vec![
+            entry(State::Established),
+            entry(State::Established),
+            entry(State::SynReceived),
+            entry(State::NewSynReceived),
+        ]);
         let mut list = Vec::new();
         samples(&sockets, &mut list);
         let nonzero: Vec<_> = list

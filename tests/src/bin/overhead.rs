@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use tests::overhead::options::{Options, USAGE};
-use tests::overhead::{foreign, run};
+use tests::overhead::{counted, fastest, foreign, latency, run};
 
 fn main() -> ExitCode {
     start().unwrap_or_else(|error| {
@@ -19,7 +19,11 @@ fn start() -> Result<ExitCode> {
     match words.as_slice() {
         ["--help"] => println!("{USAGE}"),
         [foreign::SINK] => foreign::sink()?,
-        [foreign::SOURCE, address] => foreign::source(address)?,
+        [foreign::SOURCE, address, chunks] => foreign::source(address, chunks.parse()?)?,
+        [fastest::SERVER, address] => fastest::server(address)?,
+        [latency::CLIENT, arguments @ ..] => latency::client(arguments)?,
+        [counted::PROGRAMS] => counted::programs(),
+        [counted::COUNT, programs @ ..] => counted::count(programs)?,
         _ => return run::run(Options::parse(&arguments)?),
     }
     Ok(ExitCode::SUCCESS)

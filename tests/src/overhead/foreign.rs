@@ -17,7 +17,7 @@ pub const SINK: &str = "bulk-sink";
 pub const SOURCE: &str = "bulk-source";
 const CHUNK: usize = 64 << 10;
 /// Of one transfer, in units of 64 KiB, which are its "calls": 2 GiB.
-const CHUNKS: u32 = 32 << 10;
+pub const CHUNKS: u32 = 32 << 10;
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// Reads until the end, and says so.
@@ -39,10 +39,10 @@ pub fn sink() -> Result<()> {
     Ok(())
 }
 
-pub fn source(address: &str) -> Result<()> {
+pub fn source(address: &str, chunks: u32) -> Result<()> {
     let mut connection = TcpStream::connect(address)?;
     let buffer = vec![0x5a; CHUNK];
-    for _ in 0..CHUNKS {
+    for _ in 0..chunks {
         connection.write_all(&buffer)?;
     }
     drop(connection);
@@ -55,23 +55,33 @@ fn clock(observer: Option<u32>) -> Result<Duration> {
     observer.map_or(Ok(Duration::ZERO), cpu::of)
 }
 
-fn transfer(place: &Place, observer: Option<u32>) -> Result<Taken> {
+/// A transfer of so many chunks.
+pub fn transfer(place: &Place, observer: Option<u32>, chunks: u32) -> Result<Taken> {
     let this = std::env::current_exe()?;
     let mut sink = Process::start(&[this.clone().into(), SINK.into()], place)?;
     let address = sink.wait_for("READY ", LIMIT)?;
     let before = clock(observer)?;
     let begin = Instant::now();
-    let mut source = Process::start(&[this.into(), SOURCE.into(), address.into()], place)?;
+    let mut source = Process::start(
+        &[
+            this.into(),
+            SOURCE.into(),
+            address.into(),
+            chunks.to_string().into(),
+        ],
+        place,
+    )?;
     source.wait_for("DONE", LIMIT)?;
     let sum: u64 = sink.wait_for("DONE ", LIMIT)?.parse()?;
     let wall = begin.elapsed();
-    ensure!(sum == u64::from(CHUNKS) * CHUNK as u64, "{sum} bytes arrived");
+    ensure!(sum == u64::from(chunks) * CHUNK as u64, "{sum} bytes arrived");
     Ok(Taken {
-        calls: CHUNKS,
+        calls: chunks,
         wall,
         server: cpu::of(sink.id())?,
         client: cpu::of(source.id())?,
         observer: clock(observer)?.saturating_sub(before),
+        observer_late: Duration::ZERO,
         observer_waits: 0,
     })
 }
@@ -80,8 +90,8 @@ pub fn bulk(site: &Site, rounds: usize) -> Result<Turns> {
     let (alone, watched) = (site.alone(), site.watched());
     Turns::take(
         rounds,
-        || transfer(&alone, None),
-        || transfer(&watched, Some(site.observer.process.id())),
+        || transfer(&alone, None, CHUNKS),
+        || transfer(&watched, Some(site.observer.process.id()), CHUNKS),
     )
 }
 
@@ -130,6 +140,7 @@ fn pings(place: &Place, observer: Option<u32>, count: u32) -> Result<Taken> {
         server: cpu::of(server.id())?.saturating_sub(before.0),
         client: took,
         observer: clock(observer)?.saturating_sub(before.1),
+        observer_late: Duration::ZERO,
         observer_waits: 0,
     })
 }

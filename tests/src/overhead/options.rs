@@ -9,16 +9,21 @@ Usage: cargo xtask bench --overhead [OPTIONS]
 
   --quick          fewer and shorter rounds; prints the page and writes nothing
   --only SECTION   only this section; can be repeated; prints and writes nothing
+  --update         with --only: writes these sections into the page that is there, and leaves its others
   --output FILE    where the page is written (observer/docs/overhead.md)
-Sections: whole, split, alternatives, tls, foreign, scale, idle";
+Sections: whole, latency, split, counted, alternatives, fastest, tls, foreign, scale, pods, idle";
 
-pub const SECTIONS: [&str; 7] = [
+pub const SECTIONS: [&str; 11] = [
     "whole",
+    "latency",
     "split",
+    "counted",
     "alternatives",
+    "fastest",
     "tls",
     "foreign",
     "scale",
+    "pods",
     "idle",
 ];
 
@@ -26,6 +31,7 @@ pub const SECTIONS: [&str; 7] = [
 pub struct Options {
     pub quick: bool,
     pub only: Vec<String>,
+    pub update: bool,
     pub output: Option<PathBuf>,
 }
 
@@ -37,6 +43,7 @@ impl Options {
             let mut value = || rest.next().with_context(|| format!("{argument} needs a value"));
             match argument.as_str() {
                 "--quick" => options.quick = true,
+                "--update" => options.update = true,
                 "--only" => options.only.push(value()?.clone()),
                 "--output" => options.output = Some(value()?.into()),
                 _ => bail!("{argument} is no option\n{USAGE}"),
@@ -60,6 +67,11 @@ impl Options {
     pub fn is_whole(&self) -> bool {
         !self.quick && self.only.is_empty()
     }
+
+    /// Whether figures go into the page that is committed, and their curves beside it.
+    pub fn is_published(&self) -> bool {
+        self.is_whole() || (self.update && !self.quick)
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +84,7 @@ mod tests {
             let arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
             let options = Options::parse(&arguments).ok();
             assert_eq!(
-                options.map(|options| options.is_whole()),
+                options.map(|options| options.is_published()),
                 expected,
                 "{arguments:?}"
             );
@@ -80,6 +92,8 @@ mod tests {
         check("", Some(true));
         check("--quick", Some(false));
         check("--only idle", Some(false));
+        check("--only idle --update", Some(true));
+        check("--quick --update", Some(false));
         check("--output x.md", Some(true));
         check("--only idel", None);
         check("--output", None);

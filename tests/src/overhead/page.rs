@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use super::alternative;
+use super::encrypted;
+use super::latency::{Latencies, Latency};
 use super::machine;
 use super::resident::Resident;
 use super::ring::PerCall;
 use super::whole::Turns;
-use super::{alternative, encrypted};
 
 /// A page that grows with each section.
 #[derive(Debug)]
@@ -21,19 +23,16 @@ pub struct Row<'a> {
 }
 
 impl Page {
-    pub fn new(command: &str, rounds: usize) -> Self {
+    pub fn new(rounds: usize) -> Self {
         Self(format!(
             "# What it costs to be observed\n\n\
-             Written by `{command}` on {}; do not edit. {}; {} processes wanted a CPU in the minute before, so other work \
-             ran beside.\n\n\
+             Written by `cargo xtask bench --overhead`; do not edit. {}; other work ran beside, as much as each section says.\n\n\
              CPU is what the kernel accounted to the processes concerned (server, client, observer), with the softirqs in \
-             which loopback packets, and the kernel programs, are run{}. Runs without and with took turns, {rounds} times; \
-             the middle one is given and, in brackets, between what the middle half of them lay. Server, client and observer \
-             share one machine: both sockets of every call are observed. The programs (`tests/workloads`) count their own \
-             calls, 16 bytes each way.\n",
-            machine::date(),
+             which loopback packets, and the kernel programs, are run{}. Runs without and with took turns, {rounds} times where \
+             nothing else is said; the middle one is given and, in brackets, between what the middle half of them lay. Server, \
+             client and observer share one machine: both sockets of every call are observed. The programs (`tests/workloads`) \
+             count their own calls, 16 bytes each way.\n",
             machine::describe(),
-            machine::load(),
             match super::cpu::is_irq_apart() {
                 Some(true) => ", as far as they are not accounted apart (CONFIG_IRQ_TIME_ACCOUNTING)",
                 _ => "",
@@ -45,8 +44,120 @@ impl Page {
         &self.0
     }
 
+    /// Begins a section, when its figures are there: what wanted a CPU in the minute before was there with them.
     fn heading(&mut self, title: &str, words: &str) {
-        let _ = write!(self.0, "\n## {title}\n\n{words}\n\n");
+        let _ = write!(
+            self.0,
+            "\n## {title}\n\n{words} Measured on {}, while {} processes wanted a CPU.\n\n",
+            machine::date(),
+            machine::load()
+        );
+    }
+
+    /// The page that was, with the sections of this one in the place of its own; new ones come last.
+    pub fn into_update(self, of: &str) -> String {
+        let (_, mut new) = sections(&self.0);
+        let (head, old) = sections(of);
+        let mut text = head.trim_end().to_owned();
+        for (title, body) in old {
+            let place = new.iter().position(|(known, _)| *known == title);
+            let body = place.map_or(body, |place| new.remove(place).1);
+            let _ = write!(text, "\n\n{}", body.trim_end());
+        }
+        for (_, body) in new {
+            let _ = write!(text, "\n\n{}", body.trim_end());
+        }
+        text + "\n"
+    }
+
+    /// Instructions of a call, from the lines that `cargo xtask bench --guest` has written down.
+    pub fn counted(&mut self, figures: &str) {
+        let mut lines = figures.lines();
+        let machine = lines
+            .next()
+            .and_then(|line| line.strip_prefix("# "))
+            .unwrap_or_default();
+        self.heading(
+            "A whole call, in instructions",
+            &format!(
+                "Of the whole of an emulated machine with one processor, whose clock counts instructions: the kernel, server, client \
+                 and daemon, for a unary call of which both ends are observed; and for 64 KiB of a bulk transfer. Repeats to the \
+                 instruction with the same programs, so `cargo xtask test --guest` guards it. Written down by `cargo xtask bench --guest`; {machine}. \
+                 Nothing is said of caches: an instruction is an instruction. What *programs* add is measured with nobody \
+                 who reads the ring."
+            ),
+        );
+        self.head(&[
+            "what",
+            "at once",
+            "without",
+            "more",
+            "% more",
+            "of it kernel programs",
+            "of it daemon",
+        ]);
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [name, at_once, without, programs, with, daemon] = words.as_slice() else {
+                continue;
+            };
+            let number = |word: &str| word.parse::<f64>().unwrap_or(f64::NAN);
+            let (bare, all) = (number(without), number(with));
+            self.line(&[
+                (*name).to_owned(),
+                (*at_once).to_owned(),
+                (*without).to_owned(),
+                format!("{:.0}", all - bare),
+                format!("{:.1}", 100.0 * (all / bare - 1.0)),
+                format!("{:.0}", number(programs) - bare),
+                (*daemon).to_owned(),
+            ]);
+        }
+    }
+
+    pub fn latency(&mut self, rows: &[(String, Latencies)]) {
+        self.heading(
+            "How much longer a call takes",
+            "At half of the rate of 100 calls at once: calls begin by the clock, on eight connections, and are timed from when they \
+             should have begun. Microseconds that the middle and the slowest hundredth of calls take without the observer; what it \
+             is more with it; and, as a measure of that, what it is more in a second run without it.",
+        );
+        self.head(&[
+            "implementation",
+            "calls/s",
+            "p50",
+            "p50 more",
+            "p50 more, without twice",
+            "p99",
+            "p99 more",
+            "p99 more, without twice",
+        ]);
+        for (name, latencies) in rows {
+            let show = |figure: fn(&[Latency; 3]) -> f64| {
+                latencies
+                    .spread(figure)
+                    .map_or_else(String::new, |spread| spread.show(0))
+            };
+            self.line(&[
+                name.clone(),
+                latencies.rate.to_string(),
+                show(|[a, _, _]| a.p50),
+                show(|[a, _, with]| with.p50 - a.p50),
+                show(|[a, b, _]| b.p50 - a.p50),
+                show(|[a, _, _]| a.p99),
+                show(|[a, _, with]| with.p99 - a.p99),
+                show(|[a, b, _]| b.p99 - a.p99),
+            ]);
+        }
+    }
+
+    pub fn fastest(&mut self, rows: &[Row<'_>]) {
+        self.heading(
+            "The worst case",
+            "A server that does nearly nothing for a call (`pajamax`: no runtime, answers written together), asked by h2load: \
+             observing is most of what such a call costs.",
+        );
+        self.observed(rows);
     }
 
     fn line(&mut self, cells: &[String]) {
@@ -64,6 +175,10 @@ impl Page {
             "CPU of server and client for a call without the observer; what it is more with it, the daemon included; and the \
              daemon's part of that.",
         );
+        self.observed(rows);
+    }
+
+    fn observed(&mut self, rows: &[Row<'_>]) {
         self.head(&[
             "implementation",
             "load",
@@ -208,7 +323,41 @@ impl Page {
     }
 }
 
+/// What is before the first section, and each section with its title.
+fn sections(text: &str) -> (&str, Vec<(&str, &str)>) {
+    const MARK: &str = "## ";
+    let mut starts: Vec<usize> = text.match_indices("\n## ").map(|(at, _)| at + 1).collect();
+    let head = text
+        .get(..starts.first().copied().unwrap_or(text.len()))
+        .unwrap_or(text);
+    starts.push(text.len());
+    let sections = starts.windows(2).filter_map(|pair| {
+        let body = text.get(*pair.first()?..*pair.get(1)?)?;
+        let title = body.lines().next()?.strip_prefix(MARK)?;
+        Some((title, body))
+    });
+    (head, sections.collect())
+}
+
 #[expect(clippy::cast_precision_loss, reason = "KiB of a process")]
 pub fn mebibytes(kibibytes: u64) -> String {
     format!("{:.1}", kibibytes as f64 / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_take_the_place_of_older_ones() {
+        let old = "# Page\n\nWords.\n\n## One\n\nold\n\n## Two\n\nold\n";
+        let new = "# Page\n\nOthers.\n\n## Two\n\nnew\n\n## Three\n\nnew\n";
+        let page = Page(new.to_owned());
+        assert_eq!(
+            page.into_update(old),
+            "# Page\n\nWords.\n\n## One\n\nold\n\n## Two\n\nnew\n\n## Three\n\nnew\n"
+        );
+        let page = Page("# Page\n\n## One\n\nnew\n".to_owned());
+        assert_eq!(page.into_update("# Page\n"), "# Page\n\n## One\n\nnew\n");
+    }
 }

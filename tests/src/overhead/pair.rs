@@ -52,6 +52,8 @@ pub struct Taken {
     pub client: Duration,
     /// Of the process that watches; nothing where none does.
     pub observer: Duration,
+    /// The part of that after the last call had ended: what waited in the ring by then.
+    pub observer_late: Duration,
     pub observer_waits: u64,
 }
 
@@ -79,14 +81,14 @@ pub enum Watcher {
 }
 
 impl Watcher {
-    fn id(self) -> u32 {
+    pub fn id(self) -> u32 {
         match self {
             Self::Daemon(process) | Self::Capture(process) => process,
         }
     }
 
     /// Until everything is counted.
-    fn settle(self) -> Result<()> {
+    pub fn settle(self) -> Result<()> {
         match self {
             Self::Daemon(process) => cpu::settle(process),
             Self::Capture(_) => Ok(()),
@@ -133,6 +135,7 @@ impl<'a> Pair<'a> {
         let begin = Instant::now();
         let tally = client.run([load.step(calls)])?;
         let wall = begin.elapsed();
+        let by_then = watched(watcher)?;
         watcher.map_or(Ok(()), Watcher::settle)?;
         let after = Clocks::read(ids, watcher)?;
         ensure!(
@@ -149,6 +152,7 @@ impl<'a> Pair<'a> {
             server: after.server.saturating_sub(before.server),
             client: after.client.saturating_sub(before.client),
             observer: after.observer.saturating_sub(before.observer),
+            observer_late: after.observer.saturating_sub(by_then),
             observer_waits: after.waits - before.waits,
         })
     }
@@ -168,6 +172,11 @@ impl<'a> Pair<'a> {
     }
 }
 
+/// CPU time of whoever watches.
+fn watched(watcher: Option<Watcher>) -> Result<Duration> {
+    watcher.map_or(Ok(Duration::ZERO), |watcher| cpu::of(watcher.id()))
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Clocks {
     server: Duration,
@@ -181,7 +190,7 @@ impl Clocks {
         Ok(Self {
             server: cpu::of(server).context("the server")?,
             client: cpu::of(client).context("the client")?,
-            observer: watcher.map_or(Ok(Duration::ZERO), |watcher| cpu::of(watcher.id()))?,
+            observer: watched(watcher)?,
             waits: watcher.map_or(Ok(0), |watcher| cpu::waits(watcher.id()))?,
         })
     }

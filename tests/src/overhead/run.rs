@@ -1,19 +1,19 @@
 //! Section after section, into one page.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::options::Options;
 use super::page::{Page, Row};
 use super::pair::{Load, Pair, SATURATED, SEQUENTIAL};
 use super::whole::{self, Site};
-use super::{alternative, encrypted, foreign, resident, ring, scale};
+use super::{alternative, encrypted, fastest, foreign, latency, pods, resident, ring, scale};
 use crate::observer;
 use crate::prerequisite::Error;
-use crate::workload::{Language, Program, python};
+use crate::workload::{Language, Program, go, python, rust};
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,8 @@ pub struct Effort {
     pub time: Duration,
     pub idle: Duration,
     pub pings: u32,
+    /// Of the fastest server.
+    pub fast_calls: u32,
 }
 
 const WHOLE: Effort = Effort {
@@ -30,18 +32,21 @@ const WHOLE: Effort = Effort {
     time: Duration::from_millis(1_200),
     idle: Duration::from_secs(30),
     pings: 100_000,
+    fast_calls: 400_000,
 };
 const QUICK: Effort = Effort {
     rounds: 4,
     time: Duration::from_millis(700),
     idle: Duration::from_secs(5),
     pings: 20_000,
+    fast_calls: 100_000,
 };
 
 const LANGUAGES: [Language; 3] = [Language::Go, Language::Rust, Language::Python];
 const LOADS: [Load; 2] = [SEQUENTIAL, SATURATED];
 
 type Section = fn(&mut Bench) -> Result<()>;
+type WithMetrics = fn() -> Result<Program, Error>;
 
 struct Bench {
     options: Options,
@@ -62,7 +67,7 @@ pub fn run(options: Options) -> Result<ExitCode> {
     });
     let programs = programs.collect();
     let mut bench = Bench {
-        page: Page::new(&command(&options), effort.rounds),
+        page: Page::new(effort.rounds),
         site: Site::open()?,
         options,
         effort,
@@ -73,21 +78,27 @@ pub fn run(options: Options) -> Result<ExitCode> {
     bench.finish()
 }
 
-fn command(options: &Options) -> String {
-    let quick = if options.quick { " --quick" } else { "" };
-    let only = options.only.iter().map(|name| format!(" --only {name}"));
-    format!("cargo xtask bench --overhead{quick}{}", only.collect::<String>())
+/// The page that is committed, and what `cargo xtask bench --guest` has written down.
+const PAGE: &str = "../observer/docs/overhead.md";
+const COUNTED: &str = "../observer/benches/whole_call.txt";
+
+fn here(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
 
 impl Bench {
     fn sections(&mut self) {
-        let sections: [(&str, Section); 7] = [
+        let sections: [(&str, Section); 11] = [
             ("whole", Self::whole),
+            ("counted", Self::counted),
+            ("latency", Self::latency),
             ("split", Self::split),
             ("alternatives", Self::alternatives),
+            ("fastest", Self::fastest),
             ("tls", Self::encrypted),
             ("foreign", Self::foreign),
             ("scale", Self::scale),
+            ("pods", Self::pods),
             ("idle", Self::idle),
         ];
         for (name, section) in sections {
@@ -102,13 +113,19 @@ impl Bench {
     }
 
     fn finish(self) -> Result<ExitCode> {
-        let text = self.page.text();
-        println!("{text}");
+        println!("{}", self.page.text());
         self.site.close()?;
-        let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../observer/docs/overhead.md");
-        let output = match self.options.output {
-            Some(path) => Some(path),
-            None => self.options.is_whole().then_some(default),
+        let options = self.options;
+        let update = options.is_published() && !options.is_whole();
+        let output = options
+            .is_published()
+            .then(|| here(PAGE))
+            .filter(|_| options.output.is_none())
+            .or(options.output);
+        let text = if update {
+            self.page.into_update(&std::fs::read_to_string(here(PAGE))?)
+        } else {
+            self.page.text().to_owned()
         };
         if let Some(path) = output {
             std::fs::write(&path, text).with_context(|| path.display().to_string())?;
@@ -147,21 +164,32 @@ impl Bench {
     fn alternatives(&mut self) -> Result<()> {
         let Effort { rounds, time, .. } = self.effort;
         let mut rows = Vec::new();
-        let python = self
-            .programs
-            .iter()
-            .find(|program| program.language == Language::Python);
-        match (python, python::with_metrics()) {
-            (Some(plain), Ok(with)) => {
-                progress("interceptors in grpcio");
-                rows.push(Row {
-                    name: "grpcio server, interceptor with prometheus_client".into(),
+        let instrumented: [(Language, &str, WithMetrics); 3] = [
+            (
+                Language::Python,
+                "interceptor with prometheus_client",
+                python::with_metrics,
+            ),
+            (Language::Go, "interceptors with client_golang", go::with_metrics),
+            (
+                Language::Rust,
+                "tower layer with the crate prometheus",
+                rust::with_metrics,
+            ),
+        ];
+        for (language, what, with) in instrumented {
+            let Some(plain) = self.programs.iter().find(|program| program.language == language) else {
+                continue;
+            };
+            progress(&format!("{language} server, {what}"));
+            match with() {
+                Ok(with) => rows.push(Row {
+                    name: format!("{language} server, {what}"),
                     load: SATURATED.name,
                     turns: alternative::instrumented(&self.site, [plain, &with], SATURATED, rounds, time)?,
-                });
+                }),
+                Err(error) => self.missing.push(format!("{what}: {error}")),
             }
-            (_, Err(error)) => self.missing.push(error.to_string()),
-            (None, Ok(_)) => {}
         }
         for program in &self.programs {
             progress(&format!("tcpdump, {}", program.language));
@@ -199,6 +227,58 @@ impl Bench {
             }
         }
         self.page.encrypted(&rows);
+        Ok(())
+    }
+
+    fn counted(&mut self) -> Result<()> {
+        let file = here(COUNTED);
+        let figures = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        self.page.counted(&figures);
+        Ok(())
+    }
+
+    fn latency(&mut self) -> Result<()> {
+        let Effort { rounds, time, .. } = self.effort;
+        let mut rows = Vec::new();
+        for program in &self.programs {
+            progress(&format!("latency, {}", program.language));
+            match latency::measure(&self.site, program, rounds, time) {
+                Ok(latencies) => rows.push((program.language.to_string(), latencies)),
+                Err(error) => self
+                    .missing
+                    .push(format!("latency of {}: {error:#}", program.language)),
+            }
+        }
+        ensure!(!rows.is_empty(), "of no program");
+        self.page.latency(&rows);
+        Ok(())
+    }
+
+    fn fastest(&mut self) -> Result<()> {
+        progress("the fastest server");
+        let Effort {
+            rounds, fast_calls, ..
+        } = self.effort;
+        match fastest::measure(&self.site, rounds, fast_calls) {
+            Ok(turns) => self.page.fastest(&[Row {
+                name: "pajamax, from h2load".into(),
+                load: "100 calls at once",
+                turns,
+            }]),
+            Err(Error::Missing(reason)) => self.missing.push(reason),
+            Err(error) => return Err(anyhow::anyhow!(error)),
+        }
+        Ok(())
+    }
+
+    fn pods(&mut self) -> Result<()> {
+        let rust = self
+            .programs
+            .iter()
+            .find(|program| program.language == Language::Rust);
+        let Some(program) = rust else { return Ok(()) };
+        let body = pods::measure(program, self.options.quick)?;
+        self.page.add(pods::TITLE, pods::WORDS, &body);
         Ok(())
     }
 

@@ -71,7 +71,7 @@ fn section(options: &Options, page: &mut Page, what: &str, points: &[Point]) -> 
         ];
         let _ = writeln!(body, "| {} |", cells.join(" | "));
     }
-    if options.is_whole() {
+    if options.is_published() {
         let charts: [(&str, &str, Figure); 2] = [
             ("cost", "daemon, µs a call", |point| point.daemon),
             ("memory", "resident, MiB", |point| {

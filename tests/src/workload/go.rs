@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{cache, python};
+use super::{Language, Program, cache, python};
 use crate::prerequisite::{Error, apt, build};
 
 /// What `google.golang.org/grpc` itself imports, from the suite that has a current version of it.
@@ -18,7 +18,17 @@ const PACKAGES: [&str; 7] = [
     "golang-golang-x-sys-dev",
     "golang-golang-x-text-dev",
 ];
-const PROGRAM: [&str; 7] = [
+/// What its client library for Prometheus imports beside them.
+const METRICS_PACKAGES: [&str; 7] = [
+    "golang-github-prometheus-client-golang-dev",
+    "golang-github-prometheus-client-model-dev",
+    "golang-github-prometheus-common-dev",
+    "golang-github-prometheus-procfs-dev",
+    "golang-github-beorn7-perks-dev",
+    "golang-github-cespare-xxhash-v2-dev",
+    "golang-github-munnerz-goautoneg-dev",
+];
+const PROGRAM: [&str; 9] = [
     "main.go",
     "security.go",
     "wire.go",
@@ -26,19 +36,42 @@ const PROGRAM: [&str; 7] = [
     "plan.go",
     "server.go",
     "client.go",
+    "plain.go",
+    "metrics.go",
 ];
 
 pub fn prepare() -> Result<Vec<OsString>, Error> {
+    build_with("go", &[], &[packages()?])
+}
+
+/// The same program with metrics inside of its server, by Prometheus's own library.
+pub fn with_metrics() -> Result<Program, Error> {
+    let key = format!("{SUITE} {}", METRICS_PACKAGES.join(" "));
+    let metrics = cache::folder("go-metrics-packages", &key, |folder| {
+        apt::unpack(SUITE, &METRICS_PACKAGES, folder)
+    })?;
+    Ok(Program {
+        language: Language::Go,
+        command: build_with("go-metrics", &["-tags", "metrics"], &[packages()?, metrics])?,
+        tls: None,
+    })
+}
+
+fn build_with(name: &str, arguments: &[&str], packages: &[PathBuf]) -> Result<Vec<OsString>, Error> {
     let sources = cache::sources().join("go");
     let compiler = python::environment("go", &sources.join("requirements.txt"))?.join("bin/go");
-    let packages = packages()?;
     let key = cache::contents(&sources, &PROGRAM)?;
-    let built = cache::folder("go", &key, |folder| {
+    let built = cache::folder(name, &key, |folder| {
         let mut command = Command::new(&compiler);
-        environment(&mut command, &[packages.join("usr/share/gocode")])?;
+        let paths: Vec<PathBuf> = packages
+            .iter()
+            .map(|packages| packages.join("usr/share/gocode"))
+            .collect();
+        environment(&mut command, &paths)?;
         command
             .current_dir(&sources)
             .arg("build")
+            .args(arguments)
             .arg("-o")
             .arg(folder.join("peer"));
         build(&mut command).map(drop)

@@ -25,8 +25,22 @@ impl H2load {
         Ok(Self)
     }
 
-    /// Makes the calls of a step to a server (`http://…` or `https://…`, whose certificate it does not check) (method, count, connections, concurrency, command); gives how many got a whole answer.
+    /// Makes the calls of a step (method, count, connections, concurrency, command) to a server (`http://…`, or `https://…`,
+    /// whose certificate it does not check); gives how many got a whole answer.
     pub fn run(self, url: &str, step: &Step, place: &Place) -> Result<u64> {
+        let mut running = self.start(url, step, place)?;
+        let answered = running.answered()?;
+        let Running { process, .. } = &mut running;
+        ensure!(
+            process.wait(LIMIT)?.success(),
+            "h2load failed{}",
+            process.report()
+        );
+        Ok(answered)
+    }
+
+    /// Begins to make them.
+    pub fn start(self, url: &str, step: &Step, place: &Place) -> Result<Running> {
         let body = Body::new(&framed(
             &super::command::Command::of(step).encode(step.request_size),
         ))?;
@@ -46,14 +60,25 @@ impl H2load {
             body.0.clone().into(),
             format!("{url}{}", step.method).into(),
         ]);
-        let mut process = Process::start(&command, place)?;
+        Ok(Running {
+            process: Process::start(&command, place)?,
+            _body: body,
+        })
+    }
+}
+
+/// One that makes its calls.
+#[derive(Debug)]
+pub struct Running {
+    pub process: Process,
+    _body: Body,
+}
+
+impl Running {
+    /// Waits for the end of its calls; gives how many got a whole answer.
+    pub fn answered(&mut self) -> Result<u64> {
         // requests: 10 total, 10 started, 10 done, 10 succeeded, 0 failed, 0 errored, 0 timeout
-        let told = process.wait_for("requests:", LIMIT)?;
-        ensure!(
-            process.wait(LIMIT)?.success(),
-            "h2load failed{}",
-            process.report()
-        );
+        let told = self.process.wait_for("requests:", LIMIT)?;
         let word = told.split(", ").find_map(|part| part.strip_suffix(" succeeded"));
         word.and_then(|word| word.parse().ok())
             .with_context(|| format!("h2load says {told:?}"))
@@ -67,6 +92,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 /// The file that h2load takes a request's body from.
+#[derive(Debug)]
 struct Body(PathBuf);
 
 impl Body {

@@ -4,10 +4,21 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::cache;
+use super::{Language, Program, cache};
 use crate::prerequisite::{Error, build};
 
 const NAME: &str = "tonic-peer";
+
+/// The same program with metrics inside of its server (`workloads/rust/metrics.rs`).
+pub fn with_metrics() -> Result<Program, Error> {
+    let mut command: Vec<OsString> = vec!["env".into(), "TONIC_PEER_METRICS=1".into()];
+    command.extend(prepare()?);
+    Ok(Program {
+        language: Language::Rust,
+        command,
+        tls: None,
+    })
+}
 
 pub fn prepare() -> Result<Vec<OsString>, Error> {
     // Cargo has built it already for this package's own integration tests.

@@ -218,6 +218,7 @@ func serverOptions(o options) []grpc.ServerOption {
 	if o.maxStreams > 0 {
 		chosen = append(chosen, grpc.MaxConcurrentStreams(uint32(o.maxStreams)))
 	}
+	chosen = append(chosen, instrumentation()...)
 	return append(chosen, grpc.KeepaliveParams(parameters))
 }
 

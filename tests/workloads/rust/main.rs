@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod client;
+mod metrics;
 mod raw;
 mod server;
 

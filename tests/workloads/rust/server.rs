@@ -62,7 +62,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         control(&told).await;
         end.send_replace(true);
     });
-    let serving = builder.serve_with_incoming_shutdown(service, incoming, wait(ending.clone()));
+    let serving = builder
+        .layer(tower::util::option_layer(crate::metrics::wanted()?))
+        .serve_with_incoming_shutdown(service, incoming, wait(ending.clone()));
     tokio::select! {
         result = serving => result?,
         // Calls that are still open after this time are cut off, which is what stopping a server means to a client.

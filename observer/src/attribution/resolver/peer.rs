@@ -62,7 +62,6 @@ impl Resolver {
 /// The other end of the connection is on this machine too.
 fn serves(sockets: &Sockets, local: Address, remote: Address) -> bool {
     sockets
-        .entries
-        .iter()
-        .any(|entry| entry.local == local && entry.remote == remote && entry.state != State::Listen)
+        .find(local, remote)
+        .is_some_and(|entry| entry.state != State::Listen)
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use observer_ebpf::record::{Role, Socket};
 
 use super::super::identity::{Identity, Source};
+use super::burst::Burst;
 use super::limit::Limits;
 use super::{Found, Reach, Resolver};
 
@@ -47,6 +48,7 @@ pub struct Worker {
     pub resolver: Resolver,
     pub answers: Sender<Answer>,
     pub limits: Arc<Limits>,
+    pub burst: Burst,
 }
 
 impl Worker {
@@ -86,15 +88,22 @@ impl Worker {
             asked,
             patient,
         } = *question;
-        let last = hurry || !patient || now.saturating_duration_since(asked) >= MAX_WAIT;
-        let Some(Found { identity, reach }) = self.resolver.identify(&socket, now, last) else {
-            return false;
-        };
-        let accepted = Role::from_raw(socket.role) == Role::Passive;
-        let peer = if accepted {
-            "".into()
+        let calls = Role::from_raw(socket.role) != Role::Passive;
+        let known = self.burst.get(&socket, calls, asked);
+        let (Found { identity, reach }, peer) = if let Some(known) = known {
+            known
         } else {
-            self.resolver.peer(&socket, now)
+            let last = hurry || !patient || now.saturating_duration_since(asked) >= MAX_WAIT;
+            let Some(found) = self.resolver.identify(&socket, now, last) else {
+                return false;
+            };
+            let peer = if calls {
+                self.resolver.peer(&socket, now)
+            } else {
+                "".into()
+            };
+            self.burst.put(&socket, calls, &found, &peer, now);
+            (found, peer)
         };
         self.limits.answered(identity.source == Source::Unknown);
         // Nobody listens any more when the daemon ends; the next receive says so.
