@@ -74,7 +74,7 @@ fn run(client: H2load, place: &Place, calls: u32, watcher: Option<Watcher>) -> R
     let waits = |watcher: Option<Watcher>| watcher.map_or(Ok(0), |watcher| cpu::waits(watcher.id()));
     let before = (cpu::of(server.id())?, observed(watcher)?, waits(watcher)?);
     let begin = Instant::now();
-    let mut asking = client.start(&address, &LOAD.step(calls), place)?;
+    let mut asking = client.start(&format!("http://{address}"), &LOAD.step(calls), place)?;
     let answered = asking.answered()?;
     let wall = begin.elapsed();
     let took = cpu::of(asking.process.id()).context("h2load")?;
