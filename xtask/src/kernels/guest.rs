@@ -12,6 +12,8 @@ use crate::process;
 
 /// Longest life of a guest. Under emulation on a busy machine an old kernel takes minutes to verify the programs.
 const MAX_SECONDS: &str = "1800";
+/// Where Debian keeps the certificates of authorities.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Lines of a guest's output: the ends of the capture test, of the truth and of the test of names.
 pub const STATUS: &str = "guest: status ";
 pub const TRUTH: &str = "guest: truth ";
@@ -47,6 +49,13 @@ pub fn image(image: &Path, programs: &Programs, init: &str) -> Result<()> {
     let mut archive = Archive::default();
     for directory in ["bin", "proc", "sys", "dev", "tmp", "suite"] {
         archive.directory(directory);
+    }
+    // The daemon's client of an API server wants some authority to trust, whether or not the server is asked over TLS.
+    if let Ok(authorities) = fs::read(AUTHORITIES) {
+        for directory in ["etc", "etc/ssl", "etc/ssl/certs"] {
+            archive.directory(directory);
+        }
+        archive.file(AUTHORITIES.trim_start_matches('/'), &authorities);
     }
     archive.file("bin/busybox", &read(&programs.busybox)?);
     archive.file("init", init.as_bytes());
