@@ -285,7 +285,6 @@ fn outside(object: &mut Plaintext, direction: Direction) -> Went {
         plain.tell = step_outside(&mut plain.walk, shared, direction, &source);
         forget();
         match plain.tell.what {
-            What::Done => return Went::Done,
             What::Protocol if shared.settled == 0 => {
                 object.announced = announced::NO;
                 return Went::Unannounced;
@@ -301,7 +300,7 @@ fn outside(object: &mut Plaintext, direction: Direction) -> Went {
                     Loss::ImplausibleFrame,
                 );
             }
-            What::Protocol => return Went::Done,
+            What::Done | What::Protocol => return Went::Done,
             // HTTP/1 within TLS is not left for HTTP/2: that is agreed on by ALPN.
             _ => {}
         }
