@@ -2,7 +2,7 @@
 //! of real programs that were not told of them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,7 +11,7 @@ use tests::cgroup::Cgroup;
 use tests::observer::{self, Observer};
 use tests::prerequisite::or_skip;
 use tests::probe_site::{await_none, await_probes, probers};
-use tests::process::{Place, Process};
+use tests::process::Place;
 use tests::scrape::Scrape;
 use tests::scrape::calls::Side;
 use tests::skip::skipped;
@@ -22,14 +22,17 @@ use tests::workload::plan::{Kind, Step};
 use tests::workload::tally::{MethodTally, Tally};
 use tests::workload::{Language, Program, certificates};
 
+#[path = "tls_counts/crowd.rs"]
+mod crowd;
+
+use crowd::{crowd, library_of};
+
 const FAMILIES: [&str; 2] = ["marty_grpc_requests_total", "marty_grpc_client_requests_total"];
 const RESERVE: &str = "/truth.v1.Inventory/Reserve";
 /// From the end of a call to its count, on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(20);
 /// The kernel takes its time for each probe.
 const DETACHING: Duration = Duration::from_mins(1);
-/// A thousand processes start.
-const CROWDING: Duration = Duration::from_mins(2);
 
 /// What a test needs before its programs start.
 struct Stage {
@@ -409,54 +412,4 @@ fn a_thousand_processes_share_a_library() -> Result<()> {
     nothing_lost(&observer)?;
     client.quit()?;
     observer.stop_probing()
-}
-
-/// The shared OpenSSL that a process has mapped.
-fn library_of(process: u32) -> Result<Option<PathBuf>> {
-    let maps = std::fs::read_to_string(format!("/proc/{process}/maps"))?;
-    let mut paths = maps
-        .lines()
-        .filter_map(|line| Some(PathBuf::from(line.get(line.find('/')?..)?)));
-    Ok(paths.find(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("libssl.so")
-    }))
-}
-
-/// Processes that do nothing but map a library.
-struct Crowd(Process);
-
-const CROWD: usize = 1_000;
-
-fn crowd(library: &Path) -> Result<Crowd> {
-    let script = "i=0; while [ $i -lt $1 ]; do LD_PRELOAD=$0 sleep 600 & i=$((i+1)); done; echo begun; wait";
-    let command = [
-        "sh".into(),
-        "-c".into(),
-        script.into(),
-        library.into(),
-        CROWD.to_string().into(),
-    ];
-    let mut process = Process::start(&command, &Place::default())?;
-    process.wait_for("begun", CROWDING)?;
-    Ok(Crowd(process))
-}
-
-impl Crowd {
-    fn children(&self) -> Result<Vec<u32>> {
-        let id = self.0.id();
-        let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-        let children: Result<Vec<u32>, _> = text.split_ascii_whitespace().map(str::parse).collect();
-        let children = children?;
-        ensure!(children.len() == CROWD, "{} processes", children.len());
-        Ok(children)
-    }
-
-    fn first_child(&self) -> Result<u32> {
-        Ok(self.children()?.first().copied().unwrap_or_default())
-    }
-
-    fn last_child(&self) -> Result<u32> {
-        Ok(self.children()?.last().copied().unwrap_or_default())
-    }
 }
