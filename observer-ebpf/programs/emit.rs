@@ -279,6 +279,23 @@ pub fn bare(connection: u64, time: u64, sequence: u32, direction: Direction) -> 
     }
 }
 
+/// Tells the end of a connection by its name alone.
+#[inline(always)]
+pub fn end_of(name: u64, close: Close) {
+    // SAFETY: the clock has no preconditions.
+    let time = unsafe { bpf_ktime_get_ns() };
+    let record = Record {
+        kind: Kind::Closed as u8,
+        frame_type: close as u8,
+        ..bare(name, time, 0, Direction::Ingress)
+    };
+    if !send(record) {
+        count(Loss::RingFull);
+        // Nothing else will ever be told of this socket.
+        let _ = GONE.push(name, 0);
+    }
+}
+
 /// Tells the end of a connection, outside of its numbered records: whoever walks may be walking still.
 #[inline(always)]
 pub fn end(connection: &mut Connection, close: Close) {
@@ -290,18 +307,7 @@ pub fn end(connection: &mut Connection, close: Close) {
             count(Loss::TooManyFrames);
         }
     }
-    // SAFETY: the clock has no preconditions.
-    let time = unsafe { bpf_ktime_get_ns() };
-    let record = Record {
-        kind: Kind::Closed as u8,
-        frame_type: close as u8,
-        ..bare(connection.cookie, time, 0, Direction::Ingress)
-    };
-    if !send(record) {
-        count(Loss::RingFull);
-        // Nothing else will ever be told of this socket.
-        let _ = GONE.push(connection.cookie, 0);
-    }
+    end_of(connection.cookie, close);
     // One that was released may still tell what is in its send queue, and where that ends.
     if close as u8 != Close::Released as u8 {
         connection.told = 0;

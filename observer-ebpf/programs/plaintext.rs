@@ -17,9 +17,9 @@ use observer_ebpf::plaintext::{ObjectKey, PLAINTEXT as MARK, PlainHalf, Plaintex
 use observer_ebpf::record::{Close, DataCount, Direction, Kind, Record, Socket};
 use observer_ebpf::walker::{Shared, What, step_frames, step_outside};
 
-use crate::emit::{bare, next, tell_gap, tell_step};
+use crate::emit::{bare, end_of, next, tell_gap, tell_step};
 use crate::maps::{BLANK_OBJECT, OBJECTS, OBSERVED, PLAINTEXT, Plain, RUNS, TIES, count};
-use crate::ring::{send, send_socket};
+use crate::ring::send_socket;
 use crate::tie;
 use crate::user::{UserBytes, thread};
 use crate::walk::{Went, forget};
@@ -73,16 +73,7 @@ pub fn end(key: &ObjectKey) {
     // SAFETY: live map memory.
     let (id, told) = unsafe { ((*object).id, (*object).announced) };
     if told != announced::NO && id & observer_ebpf::plaintext::UNTIED != 0 {
-        // SAFETY: the clock has no preconditions.
-        let time = unsafe { bpf_ktime_get_ns() };
-        let record = Record {
-            kind: Kind::Closed as u8,
-            frame_type: Close::Gone as u8,
-            ..bare(id, time, 0, Direction::Ingress)
-        };
-        if !send(record) {
-            count(Loss::RingFull);
-        }
+        end_of(id, Close::Gone);
     }
     let _ = TIES.remove(id & !MARK);
     let _ = OBJECTS.remove(key);

@@ -11,10 +11,11 @@ use aya_ebpf::macros::{cgroup_sock, sock_ops};
 use aya_ebpf::programs::{SockContext, SockOpsContext};
 use observer_ebpf::connection::announced;
 use observer_ebpf::loss::Loss;
+use observer_ebpf::plaintext::PLAINTEXT;
 use observer_ebpf::record::{Close, Role};
 use observer_ebpf::walker::Shared;
 
-use crate::emit::end;
+use crate::emit::{end, end_of};
 use crate::handshake;
 use crate::hello;
 use crate::maps::{CONNECTIONS, OWNERS, count, locked};
@@ -165,13 +166,15 @@ fn data_length(ops: *mut bpf_sock_ops) -> u32 {
 fn gone(sk: *mut bpf_sock, close: Close) {
     let connection = CONNECTIONS.get(sk.cast());
     // SAFETY: null or live storage.
-    if let Some(connection) = unsafe { connection.as_mut() }
-        && connection.told != 0
-    {
-        if hello::is_wanted() {
-            tie::forget(connection.cookie);
-        }
+    let Some(connection) = (unsafe { connection.as_mut() }) else {
+        return;
+    };
+    let tied = hello::is_wanted() && tie::forget(connection.cookie);
+    if connection.told != 0 {
         end(connection, close);
+    } else if tied {
+        // Older than the observer, and not told of: only what was seen inside of its process is known.
+        end_of(connection.cookie | PLAINTEXT, close);
     }
 }
 

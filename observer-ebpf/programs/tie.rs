@@ -5,7 +5,7 @@ use observer_ebpf::plaintext::{
     Hello, KernelPlaces, MAX_PLACES, ObjectKey, PLAINTEXT, Plaintext, RandomPlace, UNTIED, tie,
 };
 
-use crate::maps::{HELLOS, KERNEL, PLACES, TIES};
+use crate::maps::{HELLOS, KERNEL, OBJECTS, PLACES, TIES};
 use crate::user::{read_kernel, read_user};
 
 /// Where Go has what leads from a `tls.Conn` to its descriptor: the interface's data in its first field, then, each
@@ -122,18 +122,22 @@ fn cookie_of(places: &KernelPlaces, descriptor: u64) -> Option<u64> {
     read_kernel::<u64>(sock + u64::from(places.sock_cookie))
 }
 
-/// The socket is gone: so is its object, whether its program says so or not.
+/// The socket is gone: so is its object, whether its program says so or not. Says whether there was one.
 #[inline(always)]
-pub fn forget(cookie: u64) {
+pub fn forget(cookie: u64) -> bool {
     // SAFETY: copied at once.
-    if let Some(&key) = unsafe { TIES.get(cookie) } {
-        let key: ObjectKey = key;
-        let _ = TIES.remove(cookie);
-        if let Some(object) = crate::maps::OBJECTS.get_ptr(key) {
-            // SAFETY: live map memory.
-            if unsafe { (*object).id } == cookie | PLAINTEXT {
-                let _ = crate::maps::OBJECTS.remove(key);
-            }
-        }
+    let Some(&key) = (unsafe { TIES.get(cookie) }) else {
+        return false;
+    };
+    let key: ObjectKey = key;
+    let _ = TIES.remove(cookie);
+    let Some(object) = OBJECTS.get_ptr(key) else {
+        return false;
+    };
+    // SAFETY: live map memory.
+    if unsafe { (*object).id } != cookie | PLAINTEXT {
+        return false;
     }
+    let _ = OBJECTS.remove(key);
+    true
 }

@@ -12,6 +12,7 @@ mod kernel_types;
 mod object;
 pub mod privilege;
 mod program;
+mod remover;
 mod ring;
 pub mod uprobe;
 
@@ -28,6 +29,7 @@ use privilege::{Capabilities, Capability};
 
 pub use cgroup::{CgroupError, Root};
 pub use object::OBJECT;
+use remover::Remover;
 pub use ring::Ring;
 pub use uprobe::Attacher;
 
@@ -97,6 +99,8 @@ pub struct Probe {
     /// Held for the programs and links in it; gone when detached. Whoever probes processes has a part in it.
     ebpf: Option<Arc<Mutex<Ebpf>>>,
     attacher: Option<Attacher>,
+    /// Whether processes may be probed.
+    probes: bool,
     #[cfg(feature = "kernel-log")]
     _log: Option<kernel_log::KernelLog>,
     /// An array of programs is emptied when the last descriptor of it is closed.
@@ -170,6 +174,7 @@ impl Probe {
             Self {
                 ebpf: Some(ebpf),
                 attacher,
+                probes: options.tls,
                 #[cfg(feature = "kernel-log")]
                 _log: log,
                 _tail_calls: tail_calls,
@@ -249,6 +254,14 @@ impl Probe {
 
     /// Takes the programs out of the kernel. What they have written stays in the ring.
     pub fn detach(&mut self) {
+        let remover = if self.probes {
+            Remover::start()
+        } else {
+            return self.ebpf = None;
+        };
+        if let Err(error) = &remover {
+            tracing::warn!(%error, "probes are taken away by the daemon itself: it ends late");
+        }
         self.ebpf = None;
     }
 }

@@ -28,6 +28,8 @@ const LONGEST: Duration = Duration::from_millis(160);
 const BATCH: usize = 8192;
 /// Records of one turn, so that a ring that never runs empty does not keep the loop from being stopped.
 const MOST: usize = 16 * BATCH;
+/// What is written after the programs were told to go is drained for no longer.
+const MAX_DRAINING: Duration = Duration::from_secs(1);
 /// How often the kernel's own statistics are read.
 const STATISTICS: Duration = Duration::from_secs(2);
 
@@ -102,7 +104,8 @@ impl<N: Naming> Drive<N> {
         let told = Instant::now();
         self.health.set_attached(false);
         self.probe.detach();
-        while self.turn() > 0 {}
+        // Probes of processes go one by one, and some may tell a little longer.
+        while self.turn() > 0 && told.elapsed() < MAX_DRAINING {}
         self.read_losses();
         self.pipeline.finish(Instant::now());
         let Self {

@@ -110,6 +110,13 @@ impl Scout {
         targets
     }
 
+    /// A process has mapped it: its probes stay, however short-lived its processes are.
+    pub fn saw(&mut self, file: FileId) {
+        if let Some(judged) = self.known.get_mut(&file) {
+            judged.absent = 0;
+        }
+    }
+
     /// Whether there is nothing new to find out of a file. An inode that was given to another file is not told here; the
     /// next scan does.
     #[must_use]

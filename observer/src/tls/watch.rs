@@ -148,7 +148,9 @@ impl Keeper {
         let mut processes = Vec::new();
         if let Some(mappings) = mappings {
             mappings.drain(|process, file| {
-                if !scout.knows(file) && !processes.contains(&process) && processes.len() < MOST {
+                if scout.knows(file) {
+                    scout.saw(file);
+                } else if !processes.contains(&process) && processes.len() < MOST {
                     processes.push(process);
                 }
             });
