@@ -204,12 +204,14 @@ impl Attacher {
     pub fn forget(&mut self, is_alive: impl Fn(u32) -> bool) -> Vec<u64> {
         let keys: Vec<ObjectKeyBytes> = self.objects.keys().filter_map(Result::ok).collect();
         let mut ended = Vec::new();
+        // Asked once for each process, not for each of its objects.
+        let mut asked = std::collections::HashMap::new();
         for key in keys {
             let (_, process) = key.split_at(size_of::<u64>());
             let process = process
                 .first_chunk()
                 .map_or(0, |bytes| u32::from_ne_bytes(*bytes));
-            if is_alive(process) {
+            if *asked.entry(process).or_insert_with(|| is_alive(process)) {
                 continue;
             }
             if let Ok(object) = self.objects.get(&key, 0) {

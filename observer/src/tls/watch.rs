@@ -103,6 +103,7 @@ struct Keeper {
 impl Keeper {
     fn run(mut self, told: &UnixStream) {
         let mut scanned = Instant::now();
+        let mut forgot = scanned;
         loop {
             let every = if self.mappings.is_some() {
                 SCAN
@@ -120,8 +121,11 @@ impl Keeper {
                 self.scan();
                 scanned = Instant::now();
             }
-            // Every second or so, with whatever woke us: a call under way when its process died must not stay so.
-            self.forget();
+            // A call under way when its process died must not stay so.
+            if forgot.elapsed() >= FORGET {
+                self.forget();
+                forgot = Instant::now();
+            }
         }
     }
 
@@ -227,8 +231,8 @@ impl Keeper {
     }
 }
 
-/// Objects of processes that have ended are looked for so often.
-const FORGET: Duration = Duration::from_secs(1);
+/// Objects of processes that have ended are looked for so often: a pass over all of them.
+const FORGET: Duration = Duration::from_secs(2);
 
 enum Woken {
     Stop,
