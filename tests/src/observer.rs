@@ -17,6 +17,8 @@ use crate::workload::tally::Tally;
 
 /// A loaded machine verifies the programs slowly.
 const ATTACHING: Duration = Duration::from_mins(2);
+/// Some twenty probes in each TLS library of this machine, 0.1 s each on a loaded one.
+const DETACHING: Duration = Duration::from_mins(1);
 /// From the end of a call to its count. Bounded by the drain interval; the rest is for a loaded machine.
 const COUNTING: Duration = Duration::from_secs(20);
 
@@ -114,9 +116,18 @@ impl Observer {
     }
 
     /// SIGTERM; the exit must be 0 and within the promised 5 s.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(self) -> Result<()> {
+        self.stop_within(Duration::from_secs(5))
+    }
+
+    /// The same of one with `--tls`: a thread of it may wait in the kernel for another observer's probes to go.
+    pub fn stop_probing(self) -> Result<()> {
+        self.stop_within(DETACHING)
+    }
+
+    fn stop_within(mut self, limit: Duration) -> Result<()> {
         self.process.signal(Signal::TERM)?;
-        let status = self.process.wait(Duration::from_secs(5))?;
+        let status = self.process.wait(limit)?;
         anyhow::ensure!(
             status.success(),
             "the observer ended with {status}{}",

@@ -187,7 +187,7 @@ fn counts_over_tls() -> Result<()> {
         calling.quit()?;
     }
     nothing_lost(&observer)?;
-    observer.stop()
+    observer.stop_probing()
 }
 
 /// Connections that are older than the observer: never wrong, and healed by new ones.
@@ -226,7 +226,7 @@ fn joined_over_tls() -> Result<()> {
         }
         await_joined(&observer, &made).with_context(|| language.to_string())?;
     }
-    observer.stop()
+    observer.stop_probing()
 }
 
 /// Waits until nine of ten calls are counted. Bytes that a library was waiting for when it was probed are not seen: with
@@ -298,7 +298,7 @@ fn hidden_over_tls() -> Result<()> {
     })?;
     nothing_lost(&observer)?;
     client.quit()?;
-    observer.stop()
+    observer.stop_probing()
 }
 
 /// Without `--tls` the observer probes nothing, and the connections are what they were: hidden.
@@ -411,5 +411,5 @@ fn a_thousand_processes_share_a_library() -> Result<()> {
     observer.expect(Side::Client, &[], &made)?;
     nothing_lost(&observer)?;
     client.quit()?;
-    observer.stop()
+    observer.stop_probing()
 }

@@ -142,14 +142,15 @@ impl Attacher {
         if let Some(place) = target.random {
             self.know(place);
         }
-        let ebpf = self.ebpf.upgrade().ok_or(AttachError::Stopping)?;
         let mut points = target.points.clone();
         points.sort_by_key(|point| rank(point.act));
         let path = target.attach_path();
         let mut attached = Vec::new();
         for point in points {
             for name in programs(point.act) {
-                // Released for each: registering a probe takes as long as there are processes to change.
+                // Taken for each, and only while the observer runs: registering a probe takes as long as there are processes to
+                // change.
+                let ebpf = self.ebpf.upgrade().ok_or(AttachError::Stopping)?;
                 let mut ebpf = ebpf.lock().unwrap_or_else(PoisonError::into_inner);
                 match attach_one(&mut ebpf, name, point, &path) {
                     Ok(link) => attached.push((*name, link)),

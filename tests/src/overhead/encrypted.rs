@@ -36,7 +36,7 @@ pub fn measure(site: &Site, program: &Program, load: Load, rounds: usize, time: 
             find(program, &place)?;
             let observer = Watcher::Daemon(probing.observer.process.id());
             let taken = pair.run(&place, load, numbers, Some(observer))?;
-            probing.observer.stop()?;
+            probing.observer.stop_probing()?;
             Ok(taken)
         },
     )

@@ -89,7 +89,7 @@ impl Watch {
         let counts = self.counts()?;
         if let Some(observer) = self.observer.take() {
             if self.tls {
-                observer.stop()?;
+                observer.stop_probing()?;
             } else {
                 observer.stop()?;
             }
