@@ -14,7 +14,5 @@ pub mod scrape;
 pub mod skip;
 pub mod story;
 pub mod truth;
-pub mod vocabulary;
 pub mod wait;
-pub mod wire;
 pub mod workload;

@@ -9,8 +9,8 @@ mod exchange;
 use observer::session::{CallEvent, MethodIndex, Session, Status};
 use observer_ebpf::record::{CONTINUATION, Direction, END_HEADERS, HEADERS};
 use proptest::prelude::*;
-use tests::vocabulary::Everything;
-use tests::wire::{Frame, Kernel, PREFACE, Tap};
+use wire::vocabulary::Everything;
+use wire::{Frame, Kernel, PREFACE, Tap};
 
 use self::exchange::{Answer, Call, Exchange, exchange};
 

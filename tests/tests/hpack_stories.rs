@@ -13,7 +13,7 @@ use std::process::Command;
 use observer::hpack::{Decoder, MAX_VALUE};
 use serde::Deserialize;
 use tests::skip::skipped;
-use tests::vocabulary::{Everything, TOO_LONG, Told};
+use wire::vocabulary::{Everything, TOO_LONG, Told};
 
 #[derive(Deserialize)]
 struct Story {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use observer::session::{CallEvent, Session};
 use observer_ebpf::record::{Direction, END_STREAM, HEADERS, Record};
-use tests::wire::{Encoder, Field, Form, Frame, Kernel, header_frames};
+use wire::{Encoder, Field, Form, Frame, Kernel, header_frames};
 
 struct Counting;
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use libfuzzer_sys::fuzz_target;
 use observer::session::{CallEvent, Session};
 use observer_ebpf::record::Direction;
-use tests::wire::Tap;
+use wire::Tap;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

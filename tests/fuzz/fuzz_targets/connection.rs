@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use libfuzzer_sys::fuzz_target;
 use observer::session::{CallEvent, Session};
 use observer_ebpf::record::{Direction, Kind, Record};
-use tests::wire::{Encoder, Field, Form, Frame, Kernel, header_frames};
+use wire::{Encoder, Field, Form, Frame, Kernel, header_frames};
 
 const FIELDS: [(&str, &str); 24] = [
     (":method", "POST"),

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use observer::hpack::{Decoder, MAX_VALUE};
-use tests::vocabulary::Everything;
+use wire::vocabulary::Everything;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[cut, allowed], mut rest)) = data.split_first_chunk() else {

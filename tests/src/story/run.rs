@@ -9,7 +9,7 @@ use observer_ebpf::record::{
 };
 
 use super::{Act, Story, render};
-use crate::wire::{Encoder, Field, Form, Frame, Kernel, header_frames};
+use wire::{Encoder, Field, Form, Frame, Kernel, header_frames};
 
 /// Plays it as seen from one side, frames in pieces of `piece` bytes, and gives what came out.
 pub fn run(story: &Story, side: Side, piece: usize) -> Result<Vec<String>> {

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use observer_ebpf::record::Direction;
-use tests::wire::{Frame, PREFACE};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use wire::{Frame, PREFACE};
 
 #[derive(Clone, Debug)]
 pub struct Exchange {
