@@ -78,6 +78,16 @@ impl Language {
     }
 }
 
+/// Names the programs that can be had, a line for each, for whoever takes them elsewhere.
+pub fn tell_programs(languages: &[Language]) {
+    for language in languages {
+        match language.prepare() {
+            Ok(program) => println!("{language}={}", program.path().display()),
+            Err(error) => eprintln!("{language}: {error}"),
+        }
+    }
+}
+
 impl fmt::Display for Language {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

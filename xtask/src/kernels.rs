@@ -129,7 +129,7 @@ fn images(
         };
         let programs = Programs::build(workspace, architecture, object.clone(), busybox)?;
         let (line, _) = architecture.line();
-        let init = guest::init(line, FILTER, &suite::options());
+        let init = guest::init(line, FILTER);
         let image = place.join(format!("image-{}.cpio", architecture.debian()));
         guest::image(&image, &programs, &init)?;
         images.insert(architecture, image);

@@ -7,7 +7,7 @@ use rustix::process::{Pid, getppid};
 use tests::process::offspring;
 use tests::truth::options::{Options, USAGE};
 use tests::truth::{run, situation};
-use tests::workload::Language;
+use tests::workload::{self, Language};
 
 /// Process id of the xtask that started this: when it is killed, this must not go on.
 const PARENT: &str = "OBSERVER_XTASK";
@@ -29,6 +29,10 @@ fn main() -> ExitCode {
     let ended = Options::parse(&arguments, entropy).and_then(|options| {
         if options.list {
             list();
+            return Ok(ExitCode::SUCCESS);
+        }
+        if options.programs {
+            workload::tell_programs(&options.servers);
             return Ok(ExitCode::SUCCESS);
         }
         run::run(options)

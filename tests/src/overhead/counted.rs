@@ -15,7 +15,7 @@ use super::whole::Site;
 use crate::capture::watch::attach;
 use crate::cgroup::Cgroup;
 use crate::process::Place;
-use crate::workload::{Language, Program};
+use crate::workload::{self, Language, Program};
 
 /// How this program is started: by `cargo xtask` on the host, which asks what it can measure, and in the guest.
 pub const PROGRAMS: &str = "counted-programs";
@@ -37,12 +37,7 @@ const LANGUAGES: [Language; 2] = [Language::Rust, Language::Go];
 
 /// Names the programs that can be had, a line for each.
 pub fn programs() {
-    for language in LANGUAGES {
-        match language.prepare() {
-            Ok(program) => println!("{language}={}", program.path().display()),
-            Err(error) => eprintln!("{language}: {error}"),
-        }
-    }
+    workload::tell_programs(&LANGUAGES);
 }
 
 /// Counts for each of `programs`, as [`programs`] names them: all without the observer, then with its kernel programs alone,

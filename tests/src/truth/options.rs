@@ -17,6 +17,7 @@ Usage: cargo xtask truth [OPTIONS]
   --seed N                sizes and crossings as in the run that printed this seed
   --soak MINUTES          mixed traffic with faults for so long, under one observer (30)
   --no-capture            keep no packets of failures
+  --programs              build what these servers are, say where each is, and end
   --list                  names of situations and implementations";
 
 #[derive(Debug, Clone)]
@@ -33,6 +34,7 @@ pub struct Options {
     pub capture: bool,
     pub soak: Option<Duration>,
     pub list: bool,
+    pub programs: bool,
     /// Whether the servers were named.
     pub is_named: bool,
     /// Whether nothing was left out, so that the page can be written.
@@ -51,6 +53,7 @@ impl Options {
             capture: true,
             soak: None,
             list: false,
+            programs: false,
             is_named: false,
             is_whole: false,
         };
@@ -64,6 +67,7 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--no-capture" => options.capture = false,
                 "--list" => options.list = true,
+                "--programs" => options.programs = true,
                 "--situation" => options.situations.push(situation_of(value()?)?),
                 "--implementation" => options.servers.push(language_of(value()?)?),
                 "--client" => options.clients.push(language_of(value()?)?),

@@ -8,22 +8,31 @@ use anyhow::{Context, Result};
 use super::architecture::Architecture;
 use super::archive::Archive;
 use super::program::Programs;
+use super::suite;
 use crate::process;
 
 /// Longest life of a guest. Under emulation on a busy machine an old kernel takes minutes to verify the programs.
 const MAX_SECONDS: &str = "1800";
 /// Where Debian keeps the certificates of authorities.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Lines of a guest's output: the ends of the capture test, of the truth and of the test of names.
+/// Lines of a guest's output: the ends of the capture test, of the truth, of the truth over TLS and of the test of names.
 pub const STATUS: &str = "guest: status ";
 pub const TRUTH: &str = "guest: truth ";
+pub const ENCRYPTED: &str = "guest: encrypted ";
 pub const NAMES: &str = "guest: names ";
 /// In place of the exit status of a test that has said so.
 pub const SKIPPED: i32 = 77;
 
 /// Mounts what the tests need, runs them, and ends the machine; `-no-reboot` makes an exit of the restart.
 /// `line` takes what is said. Kernels before 5.11 charge maps to the memory that may be locked.
-pub fn init(line: &str, filter: &str, situations: &str) -> String {
+pub fn init(line: &str, filter: &str) -> String {
+    let truth = |options: String| {
+        format!(
+            "env CARGO_BIN_EXE_tonic-peer=/suite/peer OBSERVER_GO_PEER=/suite/go-peer OBSERVER_DAEMON=/suite/observer \
+             /suite/judge --seed 1 --no-capture {options} > {line} 2>&1\n"
+        )
+    };
+    let (plain, encrypted) = (truth(suite::plain()), truth(suite::encrypted()));
     format!(
         "#!/bin/busybox sh\n\
          export PATH=/bin HOME=/ OBSERVER_KERNEL_OBJECT=/object RUST_BACKTRACE=0\n\
@@ -33,9 +42,8 @@ pub fn init(line: &str, filter: &str, situations: &str) -> String {
          ip link set lo up; ulimit -l unlimited\n\
          /test --nocapture {filter} > {line} 2>&1\n\
          echo \"{STATUS}$?\" > {line}\n\
-         env CARGO_BIN_EXE_tonic-peer=/suite/peer OBSERVER_DAEMON=/suite/observer /suite/judge --seed 1 --no-capture \
-         --implementation tonic --client tonic {situations} > {line} 2>&1\n\
-         echo \"{TRUTH}$?\" > {line}\n\
+         {plain}echo \"{TRUTH}$?\" > {line}\n\
+         {encrypted}echo \"{ENCRYPTED}$?\" > {line}\n\
          env CARGO_BIN_EXE_tonic-peer=/suite/peer OBSERVER_DAEMON=/suite/observer /suite/names --nocapture > /tmp/names 2>&1\n\
          names=$?; grep -q ^SKIPPED /tmp/names && names={SKIPPED}\n\
          echo \"{NAMES}$names\" > {line}; cat /tmp/names > {line}; sync\n\
@@ -66,6 +74,7 @@ pub fn image(image: &Path, programs: &Programs, init: &str) -> Result<()> {
     archive.file("suite/judge", &read(&programs.truth)?);
     archive.file("suite/names", &read(&programs.names)?);
     archive.file("suite/peer", &read(&programs.peer)?);
+    archive.file("suite/go-peer", &read(&programs.go_peer)?);
     archive.file("suite/observer", &read(&programs.daemon)?);
     fs::create_dir_all(image.parent().unwrap_or(Path::new(".")))?;
     fs::write(image, archive.finish()).with_context(|| format!("{} cannot be written", image.display()))

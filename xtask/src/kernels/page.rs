@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::outcome::Outcome;
-use super::suite::{Cell, SITUATIONS, Suite};
+use super::suite::{Cell, OVER_TLS, SITUATIONS, Suite};
 
 const HEAD: &str = "\
 # Kernels
@@ -11,7 +11,7 @@ const HEAD: &str = "\
 The daemon under other kernels than the one that it was written on. Written by `cargo xtask kernels`, which boots each kernel
 of Debian's (cloud flavour, 2 CPUs; amd64, and arm64 as a Cortex-A57) in an emulated machine into static programs: the capture test
 (`tests/tests/capture_exchange.rs`), which compares every header frame byte for byte, and the short form of
-[the truth](truth.md), with the daemon as it is released and tonic as server and client. The kernel programs are the same object
+[the truth](truth.md), with the daemon as it is released and tonic as server and client; over TLS (`--tls`) grpc-go. The kernel programs are the same object
 everywhere; daemon and tests are built for each architecture. *Names* is `tests/tests/identity_kubernetes.rs`: pods by their
 cgroups, which guests have in version 2 alone, and an API server that is away, refuses and comes back.
 ";
@@ -57,7 +57,7 @@ pub fn page(date: &str, runs: &[Run], count: usize) -> String {
         "\n## Calls\n\n`made / right / unobserved / wrong` at the server's socket; a second line where the client's differs. \
          A cell that fails is marked `!`.\n\n{head}"
     );
-    for name in SITUATIONS {
+    for name in SITUATIONS.into_iter().chain(OVER_TLS) {
         let cells: Vec<String> = runs.iter().map(|run| shown(run.suite.cells.get(name))).collect();
         let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
     }
@@ -103,7 +103,7 @@ mod tests {
     fn a_run_that_was_stopped() {
         let said = "attached in 2.5s\nx: 2 ends, 300 frames, 9 header bytes\nguest: status 0\n\
             [1/2] one-stream tonic <- tonic: 3 / 3 / 0 / 0, client side 3 / 2 / 0 / 1 FAILED (1 s)\n\
-            [2/2] ipv6: SKIPPED: no IPv6\nguest: truth 1\nguest: names 101\n";
+            [2/2] ipv6: SKIPPED: no IPv6\nguest: truth 1\nguest: encrypted 0\nguest: names 101\n";
         let run = Run {
             kernel: "6.1".to_owned(),
             outcome: Outcome::parse(said),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::architecture::Architecture;
+use super::suite;
 use crate::build;
 use crate::dist::program::{self, Target};
 use crate::process;
@@ -29,6 +30,8 @@ pub struct Programs {
     /// The program that judges, and the peer that it starts.
     pub truth: PathBuf,
     pub peer: PathBuf,
+    /// One whose TLS the observer can look into.
+    pub go_peer: PathBuf,
     pub busybox: PathBuf,
 }
 
@@ -65,6 +68,7 @@ impl Programs {
             daemon,
             truth: built.join("truth"),
             peer: built.join("tonic-peer"),
+            go_peer: go_peer(workspace, architecture)?,
             busybox,
         })
     }
@@ -82,6 +86,23 @@ fn daemon(workspace: &Workspace, architecture: Architecture, object: &std::path:
             program::build_for(workspace, object, &target, |build| architecture.cross(build))
         }
     }
+}
+
+/// grpc-go's, by this machine's compiler of Go, which builds for every processor.
+fn go_peer(workspace: &Workspace, architecture: Architecture) -> Result<PathBuf> {
+    let mut asked = process::command(cargo());
+    asked
+        .args(["run", "--quiet", "--package", "tests", "--bin", "truth"])
+        .args(build::locked())
+        .args(["--", "--programs", "--implementation", suite::ENCRYPTED])
+        .current_dir(&workspace.root)
+        .env("GOARCH", architecture.debian());
+    let told = process::output(&mut asked)?;
+    let path = told
+        .lines()
+        .find_map(|line| line.strip_prefix(suite::ENCRYPTED)?.strip_prefix('='));
+    path.map(PathBuf::from)
+        .with_context(|| format!("{} cannot be had here", suite::ENCRYPTED))
 }
 
 /// A cargo command whose programs need nothing.

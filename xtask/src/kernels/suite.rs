@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::guest::{NAMES, SKIPPED, TRUTH};
+use super::guest::{ENCRYPTED as ENCRYPTED_TRUTH, NAMES, SKIPPED, TRUTH};
 
 /// In the order of the table. Guests are emulated, some thirty times slower than this machine, so what only takes long is
 /// left out (another observer has to be attached, thousands of calls). What a guest cannot have (a second implementation, proxies,
@@ -23,9 +23,34 @@ pub const SITUATIONS: [&str; 13] = [
     "ipv6",
 ];
 
+/// What there is besides over TLS, where kernels differ: probes inside of programs, and how they find the socket.
+pub const OVER_TLS: [&str; 6] = [
+    "tls-ten-streams",
+    "tls-streaming",
+    "tls-statuses",
+    "tls-sizes",
+    "tls-server-killed",
+    "tls-short-connections",
+];
+/// Server and client of each.
+pub const PLAIN: &str = "tonic";
+pub const ENCRYPTED: &str = "grpc-go";
+
 /// As options of the judge.
-pub fn options() -> String {
-    SITUATIONS.map(|name| format!("--situation {name}")).join(" ")
+pub fn plain() -> String {
+    options(PLAIN, &SITUATIONS)
+}
+
+pub fn encrypted() -> String {
+    options(ENCRYPTED, &OVER_TLS)
+}
+
+fn options(implementation: &str, situations: &[&str]) -> String {
+    let situations = situations.iter().map(|name| format!(" --situation {name}"));
+    format!(
+        "--implementation {implementation} --client {implementation}{}",
+        situations.collect::<String>()
+    )
 }
 
 /// What became of one situation.
@@ -46,6 +71,8 @@ pub struct Suite {
     pub cells: BTreeMap<String, Cell>,
     /// Exit status; `None`: it was not heard of.
     pub status: Option<i32>,
+    /// The same of the truth over TLS.
+    pub encrypted: Option<i32>,
     /// The same of the test of names.
     pub names: Option<i32>,
 }
@@ -56,6 +83,8 @@ impl Suite {
         for line in said.lines().map(str::trim) {
             if let Some(status) = line.strip_prefix(TRUTH) {
                 suite.status = status.parse().ok();
+            } else if let Some(status) = line.strip_prefix(ENCRYPTED_TRUTH) {
+                suite.encrypted = status.parse().ok();
             } else if let Some(status) = line.strip_prefix(NAMES) {
                 suite.names = status.parse().ok();
             } else if let Some((name, cell)) = cell(line) {
@@ -66,9 +95,9 @@ impl Suite {
     }
 
     pub fn is_good(&self) -> bool {
-        self.status == Some(0)
-            && self.names == Some(0)
-            && SITUATIONS.iter().all(|name| self.cells.contains_key(*name))
+        let mut wanted = SITUATIONS.iter().chain(&OVER_TLS);
+        [self.status, self.encrypted, self.names] == [Some(0); 3]
+            && wanted.all(|name| self.cells.contains_key(*name))
     }
 
     /// How the test of names has ended.
@@ -87,9 +116,9 @@ impl Suite {
         let failed = of(|cell| matches!(cell, Cell::Counts { failed: true, .. }));
         let right = of(|cell| matches!(cell, Cell::Counts { failed: false, .. }));
         let skipped = of(|cell| matches!(cell, Cell::Skipped(_)));
-        let end = match self.status {
-            Some(_) => "",
-            None => ", did not end",
+        let end = match (self.status, self.encrypted) {
+            (Some(_), Some(_)) => "",
+            _ => ", did not end",
         };
         format!("{right} right, {failed} failed, {skipped} skipped{end}")
     }
@@ -123,7 +152,7 @@ mod tests {
     fn lines_of_a_run() {
         let said = "seed 1\r\n[1/3] one-stream tonic <- tonic: 120 / 120 / 0 / 0, client side 120 / 119 / 0 / 1 FAILED (2.1 s)\r\n\
             [2/3] namespaces: SKIPPED: ip netns add failed: no\r\n[3/3] sizes tonic <- tonic: 2 / 2 / 0 / 0, client side 2 / 2 / 0 / 0 (9 s)\n\
-            FAILED one-stream: x\nguest: truth 1\r\nguest: names 0\r\n";
+            FAILED one-stream: x\nguest: truth 1\r\nguest: encrypted 0\nguest: names 0\r\n";
         let suite = Suite::parse(said);
         let counts = |server: &str, client: &str, failed| Cell::Counts {
             server: server.into(),
