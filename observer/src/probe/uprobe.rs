@@ -137,6 +137,11 @@ impl Attacher {
         self
     }
 
+    /// Whether the programs are gone: nothing can be attached any more, and need not be looked for.
+    pub fn is_over(&self) -> bool {
+        self.ebpf.strong_count() == 0
+    }
+
     /// Attaches everything of a target, or nothing.
     pub fn attach(&mut self, target: &Target) -> Result<Attached, AttachError> {
         if let Some(place) = target.random {
@@ -155,7 +160,8 @@ impl Attacher {
                 match attach_one(&mut ebpf, name, point, &path) {
                     Ok(link) => attached.push((*name, link)),
                     Err(source) => {
-                        detach(&mut ebpf, Attached(attached));
+                        drop(ebpf);
+                        self.detach(Attached(attached));
                         return Err(AttachError::Refused {
                             name,
                             source: Box::new(source),
@@ -167,10 +173,18 @@ impl Attacher {
         Ok(Attached(attached))
     }
 
-    /// Takes the probes of a target away.
+    /// Takes the probes of a target away, one after the other: each takes the kernel 0.1 s, and an observer that stops
+    /// leaves the rest to whoever closes everything.
     pub fn detach(&mut self, attached: Attached) {
-        if let Some(ebpf) = self.ebpf.upgrade() {
-            detach(&mut ebpf.lock().unwrap_or_else(PoisonError::into_inner), attached);
+        for (name, link) in attached.0 {
+            let Some(ebpf) = self.ebpf.upgrade() else { return };
+            let mut ebpf = ebpf.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(program) = ebpf.program_mut(name)
+                && let Ok(probe) = <&mut UProbe>::try_from(program)
+            {
+                // One that is gone already is as good.
+                let _ = probe.detach(link);
+            }
         }
     }
 
@@ -244,17 +258,6 @@ fn attach_one(
         path,
         UProbeScope::AllProcesses,
     )
-}
-
-fn detach(ebpf: &mut Ebpf, attached: Attached) {
-    for (name, link) in attached.0 {
-        if let Some(program) = ebpf.program_mut(name)
-            && let Ok(probe) = <&mut UProbe>::try_from(program)
-        {
-            // One that is gone already is as good.
-            let _ = probe.detach(link);
-        }
-    }
 }
 
 fn set<T: aya::Pod>(

@@ -160,6 +160,9 @@ impl Keeper {
             });
         }
         for process in processes {
+            if self.attacher.is_over() {
+                return;
+            }
             let targets = self.scout.look_at(process);
             self.attach(targets);
         }
