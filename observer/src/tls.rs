@@ -17,6 +17,8 @@ mod elf;
 mod go;
 mod judge;
 mod layer;
+#[cfg(test)]
+mod made;
 pub mod mapped;
 mod maps;
 mod name;

@@ -58,11 +58,11 @@ const SYMBOLS: usize = 4096;
 
 /// Which machine's code is looked for.
 #[cfg(target_arch = "x86_64")]
-const MACHINE: u16 = elf::EM_X86_64;
+pub const MACHINE: u16 = elf::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
-const MACHINE: u16 = elf::EM_AARCH64;
+pub const MACHINE: u16 = elf::EM_AARCH64;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MACHINE: u16 = elf::EM_NONE;
+pub const MACHINE: u16 = elf::EM_NONE;
 
 impl<'a, B: Bytes + ?Sized> Elf<'a, B> {
     /// `None`: no ELF file at all.

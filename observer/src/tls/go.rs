@@ -9,6 +9,8 @@ use super::{Act, Found, Library, Point, Reason, code};
 
 mod build;
 mod table;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
 
 const PREFIX: &str = "crypto/tls.(*Conn).";
 const READ: &str = "crypto/tls.(*Conn).Read";

@@ -2,15 +2,12 @@
 
 use super::*;
 use crate::tls::judge::judge;
+use crate::tls::made::{self, ADDRESS, CODE, Part};
 use crate::tls::{Act, Library, Point};
 use proptest::prelude::*;
 use std::path::Path;
 
-/// Where the segment is loaded, and where in the file it begins.
-const ADDRESS: u64 = 0x40_0000;
-const CODE: u64 = 0x1000;
-
-/// A file with one segment of code and one table of exported functions: names, numbers of a section (0: elsewhere), addresses.
+/// A file with one table of exported functions: names, numbers of a section (0: elsewhere), addresses.
 fn file(functions: &[(&str, u16, u64)]) -> Vec<u8> {
     let mut names = vec![0];
     let mut symbols = vec![0; 24];
@@ -23,49 +20,18 @@ fn file(functions: &[(&str, u16, u64)]) -> Vec<u8> {
         names.extend(name.bytes());
         names.push(0);
     }
-    let mut file = vec![0; 64 + 56];
-    file.resize(usize::try_from(CODE).unwrap(), 0);
-    file.resize(0x2000, 0xc3);
-    let mut add = |content: &[u8]| {
-        let at = file.len() as u64;
-        file.extend(content);
-        file.resize(file.len().next_multiple_of(8), 0);
-        (at, content.len() as u64)
+    let part = |name, kind, link, content| Part {
+        name,
+        kind,
+        address: 0,
+        link,
+        content,
     };
-    let titles = b"\0.dynsym\0.dynstr\0.shstrtab\0";
-    let parts = [
-        (1, elf::SHT_DYNSYM, add(&symbols), 2),
-        (9, elf::SHT_STRTAB, add(&names), 0),
-        (17, elf::SHT_STRTAB, add(titles), 0),
+    let tables = [
+        part(".dynsym", elf::SHT_DYNSYM, 2, symbols),
+        part(".dynstr", elf::SHT_STRTAB, 0, names),
     ];
-    let headers = file.len() as u64;
-    file.extend([0; 64]);
-    for (title, kind, (offset, length), link) in parts {
-        let words = [title, kind, 0, 0, 0, 0].map(u32::to_le_bytes);
-        file.extend(words.as_flattened());
-        file.extend([offset, length].map(u64::to_le_bytes).as_flattened());
-        file.extend([link, 0].map(u32::to_le_bytes).as_flattened());
-        file.extend([0; 16]);
-    }
-    head(&mut file, headers);
-    file
-}
-
-fn head(file: &mut [u8], sections: u64) {
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, b"\x7fELF\x02\x01\x01");
-    put(16, &elf::ET_DYN.to_le_bytes());
-    put(18, &MACHINE.to_le_bytes());
-    put(32, &64_u64.to_le_bytes());
-    put(40, &sections.to_le_bytes());
-    put(54, [56_u16, 1, 64, 4, 3].map(u16::to_le_bytes).as_flattened());
-    put(64, [elf::PT_LOAD, elf::PF_X].map(u32::to_le_bytes).as_flattened());
-    put(
-        72,
-        [CODE, ADDRESS, ADDRESS, 0x1000]
-            .map(u64::to_le_bytes)
-            .as_flattened(),
-    );
+    made::file(&[], &tables)
 }
 
 const WHOLE: [(&str, u16, u64); 5] = [
