@@ -1,6 +1,7 @@
 //! Programs and libraries with TLS in them, to find probe points in: Go in the forms that it is shipped in, and OpenSSL of
 //! several Debian releases.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -108,6 +109,24 @@ impl Release {
             .args([pointer, offset.to_string()]);
         Ok(get(&mut command)?.trim() == "same")
     }
+}
+
+/// A client of BoringSSL, as Android's tools have it, with its names; its arguments are those of `tls/boring.py` from the third on.
+pub fn boring() -> Result<Vec<OsString>, Error> {
+    const PACKAGE: &str = "android-libboringssl";
+    let folder = cache::folder("tls-boring", PACKAGE, |folder| {
+        apt::unpack("bookworm", &[PACKAGE], folder)
+    })?;
+    let library = |name: &str| folder.join(LIBRARIES).join("android").join(name);
+    let requirements = cache::sources().join("python/requirements-grpclib.txt");
+    Ok(vec![
+        python::environment("grpclib", &requirements)?
+            .join("bin/python")
+            .into(),
+        cache::sources().join("tls/boring.py").into(),
+        library("libcrypto.so.0").into(),
+        library("libssl.so.0").into(),
+    ])
 }
 
 /// Node.js of this system, which has OpenSSL in it.
