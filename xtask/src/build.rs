@@ -69,6 +69,11 @@ pub fn given_or_built(workspace: &Workspace) -> Result<PathBuf> {
 
 /// Builds the kernel object; gives its path.
 pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBuf> {
+    kernel_object_for(workspace, programs, std::env::consts::ARCH)
+}
+
+/// The same for a machine that may be another one: probes of processes read its registers. All else is the same everywhere.
+pub fn kernel_object_for(workspace: &Workspace, programs: Programs, machine: &str) -> Result<PathBuf> {
     let toolchain = Toolchain::find(workspace)?;
     let linker = Linker::prepare(workspace, &toolchain)?;
     let mut kernel = kernel_cargo(workspace, &toolchain, "build", programs);
@@ -79,6 +84,8 @@ pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBu
         String::from("-Clink-arg=--btf"),
         // The linker's default keeps LLVM from expanding copies in place; they would become calls of functions.
         String::from("-Clink-arg=--disable-expand-memcpy-in-order"),
+        // Whose registers there are, for `aya-ebpf` and for us.
+        format!("--cfg=bpf_target_arch=\"{machine}\""),
     ];
     // The object is the same wherever it was built, and tells nobody where that was.
     for (place, name) in places(workspace) {
@@ -93,6 +100,9 @@ pub fn kernel_object(workspace: &Workspace, programs: Programs) -> Result<PathBu
         .join("observer");
     // Whoever builds the daemon without xtask gets the one that says nothing.
     let object = match programs {
+        Programs::Release if machine != std::env::consts::ARCH => workspace
+            .kernel_object()
+            .with_file_name(format!("observer-{machine}.bpf.o")),
         Programs::Release => workspace.kernel_object(),
         Programs::Debug => workspace.kernel_object().with_file_name("observer-log.bpf.o"),
     };

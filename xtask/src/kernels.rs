@@ -111,7 +111,6 @@ fn images(
     kernels: &[PathBuf],
     place: &Path,
 ) -> Result<BTreeMap<Architecture, PathBuf>> {
-    let object = build::kernel_object(workspace, build::Programs::Release)?;
     let mut images = BTreeMap::new();
     for kernel in kernels {
         let architecture = Architecture::of(&name(kernel));
@@ -127,7 +126,9 @@ fn images(
             Architecture::X86 => process::which("busybox").context("there is no busybox")?,
             Architecture::Arm => fetch::busybox(folder, architecture)?,
         };
-        let programs = Programs::build(workspace, architecture, object.clone(), busybox)?;
+        let machine = architecture.machine_name();
+        let object = build::kernel_object_for(workspace, build::Programs::Release, machine)?;
+        let programs = Programs::build(workspace, architecture, object, busybox)?;
         let (line, _) = architecture.line();
         let init = guest::init(line, FILTER);
         let image = place.join(format!("image-{}.cpio", architecture.debian()));

@@ -19,6 +19,14 @@ impl Architecture {
         }
     }
 
+    /// As Rust calls it.
+    pub fn machine_name(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64",
+            Self::Arm => "aarch64",
+        }
+    }
+
     /// That of a kernel, by its name. Kernels that a person put into the folder may be called as they like.
     pub fn of(kernel: &str) -> Self {
         if kernel.ends_with(Self::Arm.debian()) {

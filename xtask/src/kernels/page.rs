@@ -11,8 +11,8 @@ const HEAD: &str = "\
 The daemon under other kernels than the one that it was written on. Written by `cargo xtask kernels`, which boots each kernel
 of Debian's (cloud flavour, 2 CPUs; amd64, and arm64 as a Cortex-A57) in an emulated machine into static programs: the capture test
 (`tests/tests/capture_exchange.rs`), which compares every header frame byte for byte, and the short form of
-[the truth](truth.md), with the daemon as it is released and tonic as server and client; over TLS (`--tls`) grpc-go. The kernel programs are the same object
-everywhere; daemon and tests are built for each architecture. *Names* is `tests/tests/identity_kubernetes.rs`: pods by their
+[the truth](truth.md), with the daemon as it is released and tonic as server and client; over TLS (`--tls`) grpc-go. The kernel programs are the same
+everywhere, but for the registers that they read inside of processes; daemon and tests are built for each architecture. *Names* is `tests/tests/identity_kubernetes.rs`: pods by their
 cgroups, which guests have in version 2 alone, and an API server that is away, refuses and comes back.
 ";
 

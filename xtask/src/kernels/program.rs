@@ -24,7 +24,7 @@ const STATIC: &str = "-Ctarget-feature=+crt-static";
 pub struct Programs {
     pub capture: PathBuf,
     pub names: PathBuf,
-    /// The same for all: the machine's byte order is all that it knows of it.
+    /// Of the machine it knows the byte order and, inside of processes, the registers.
     pub object: PathBuf,
     pub daemon: PathBuf,
     /// The program that judges, and the peer that it starts.
