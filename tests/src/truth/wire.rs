@@ -67,6 +67,9 @@ pub fn read(capture: &[u8], port: u16) -> Result<Wire> {
         let Packet { from, to, .. } = packet;
         ensure!(from == port || to == port, "a packet of another port");
         let (client, is_request) = if to == port { (from, true) } else { (to, false) };
+        if is_request && packet.is_begin() && wire.reopens(client) {
+            flows.retain(|(of, _), _| *of != client);
+        }
         let flow = flows
             .entry((client, is_request))
             .or_insert_with(|| Flow::new(is_request));
@@ -81,6 +84,12 @@ pub fn read(capture: &[u8], port: u16) -> Result<Wire> {
 }
 
 impl Wire {
+    /// Whether this port was another connection's, whose calls stay as they are.
+    fn reopens(&mut self, client: u16) -> bool {
+        self.streams.retain(|(of, _), _| *of != client);
+        self.closed.remove(&client)
+    }
+
     fn frame(&mut self, (client, is_request): (u16, bool), frame: Frame, packet: &Packet<'_>) {
         let key = (client, frame.stream);
         match frame.kind {
@@ -210,6 +219,34 @@ mod tests {
             let call = wire.calls[0];
             assert_eq!((call.ended_by, call.crossed), (Side::Server, expected));
         }
+    }
+
+    /// Ports are few, and soon another connection's.
+    #[test]
+    fn a_port_that_is_used_again() {
+        let begin = [PREFACE, &frame(1, 5, 1, b"abc")].concat();
+        let mut file = capture(
+            &[
+                (true, 10, &begin),
+                (true, 87, b""),
+                (true, 900, b""),
+                (true, 901, &begin),
+            ],
+            0,
+        );
+        let flags = |number: usize| {
+            24 + (16 + 54) * number + begin.len() * usize::from(number > 0) + 16 + 14 + 20 + 13
+        };
+        for (number, flag) in [(1, 0x11), (2, 2)] {
+            file[flags(number)] = flag;
+        }
+        let ends: Vec<_> = read(&file, PORT)
+            .unwrap()
+            .calls
+            .iter()
+            .map(|call| call.ended.is_some())
+            .collect();
+        assert_eq!(ends, [true, false]);
     }
 
     #[test]

@@ -224,9 +224,16 @@ impl Official {
     }
 }
 
-/// What the wire shows of all calls so far. A connection of our own is the mark in the packets up to which they are read.
+/// What the wire shows of all calls so far. A connection of our own is the mark in the packets up to which they are read:
+/// from a port that no connection has had.
 fn recorded(dump: &Dump, address: SocketAddr) -> Result<Vec<Call>> {
-    let mark = TcpStream::connect(address)?.local_addr()?.port();
+    let used = dump.wire(|_| true)?.closed;
+    let mark = loop {
+        let mark = TcpStream::connect(address)?.local_addr()?.port();
+        if !used.contains(&mark) {
+            break mark;
+        }
+    };
     Ok(dump.wire(|wire| wire.closed.contains(&mark))?.calls)
 }
 
