@@ -12,7 +12,7 @@ use observer_ebpf::record::Direction;
 
 use crate::maps::{CALLS, OBJECTS};
 use crate::plaintext::{begin, end, half, object, run};
-use crate::user::{key_of, thread};
+use crate::user::{key_of, read_user, thread};
 
 const MAX_LENGTH: u64 = 1 << 31;
 
@@ -22,6 +22,7 @@ struct Registers {
     second: u64,
     third: u64,
     goroutine: u64,
+    stack: u64,
 }
 
 #[cfg(bpf_target_arch = "x86_64")]
@@ -34,6 +35,7 @@ fn registers(context: &ProbeContext) -> Registers {
         second: regs.rbx,
         third: regs.rcx,
         goroutine: regs.r14,
+        stack: regs.rsp,
     }
 }
 
@@ -47,6 +49,7 @@ fn registers(context: &ProbeContext) -> Registers {
         second: regs.regs[1],
         third: regs.regs[2],
         goroutine: regs.regs[28],
+        stack: regs.sp,
     }
 }
 
@@ -58,6 +61,7 @@ fn registers(_context: &ProbeContext) -> Registers {
         second: 0,
         third: 0,
         goroutine: 0,
+        stack: 0,
     }
 }
 
@@ -122,10 +126,11 @@ pub fn go_read(context: ProbeContext) -> u32 {
 #[uprobe]
 #[inline(always)]
 pub fn go_read_end(context: ProbeContext) -> u32 {
-    let Registers { first, goroutine, .. } = registers(&context);
-    let name = this_call(goroutine);
+    let registers = registers(&context);
+    let (first, name) = (registers.first, this_call(registers.goroutine));
     // SAFETY: the entry is this goroutine's own.
-    let Some(&call) = (unsafe { CALLS.get(name) }) else {
+    let known = unsafe { CALLS.get(name) }.copied();
+    let Some(call) = known.or_else(|| older_call(&registers)) else {
         return 0;
     };
     let _ = CALLS.remove(name);
@@ -144,6 +149,35 @@ pub fn go_read_end(context: ProbeContext) -> u32 {
         );
     }
     0
+}
+
+/// The first call of a connection that is older than its probes: a goroutine waits in it for what comes next. The function has
+/// put its arguments where Go has room for them, behind the return address; that they are there is not believed, but
+/// what is read there has to look like HTTP/2, as everything of such a connection.
+#[inline(always)]
+fn older_call(registers: &Registers) -> Option<Call> {
+    let count = registers.first;
+    if count == 0 || count >= MAX_LENGTH {
+        return None;
+    }
+    let [receiver, buffer, length] = read_user::<[u64; 3]>(registers.stack.wrapping_add(8))?;
+    if receiver == 0 || buffer == 0 || length < count || length >= MAX_LENGTH {
+        return None;
+    }
+    let object = object(&key_of(receiver), tie::GO)?;
+    // SAFETY: live map memory; a connection is read by one goroutine at a time.
+    let object = unsafe { &mut *object };
+    if object.shared.joined == 0
+        || object.shared.settled != 0
+        || half(object, Direction::Ingress).position != 0
+    {
+        return None;
+    }
+    Some(Call {
+        object: receiver,
+        buffer,
+        count: 0,
+    })
 }
 
 /// A connection that has a socket ends with it; what is written to it after this fails.

@@ -16,7 +16,7 @@ use crate::wait;
 use crate::workload::tally::Tally;
 
 /// A loaded machine verifies the programs slowly.
-const ATTACHING: Duration = Duration::from_mins(2);
+const ATTACHING: Duration = Duration::from_mins(5);
 /// Some twenty probes in each TLS library of this machine, 0.1 s each on a loaded one.
 const DETACHING: Duration = Duration::from_mins(1);
 /// From the end of a call to its count. Bounded by the drain interval; the rest is for a loaded machine.
