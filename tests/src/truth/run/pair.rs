@@ -1,7 +1,7 @@
 //! One pair of programs in a run: played, and told if it fails, with what is needed to see it again.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -48,7 +48,7 @@ impl Run {
         };
         let Some(reasons) = failure else { return };
         let kept = match dump.map(Dump::keep) {
-            Some(Ok(file)) => format!("\n  packets: observer replay {}", file.display()),
+            Some(Ok(file)) => format!("\n  packets: observer replay {}", from_here(&file).display()),
             Some(Err(error)) => format!("\n  packets: none, {error:#}"),
             None => String::new(),
         };
@@ -112,6 +112,13 @@ impl Run {
         let capture = self.options.capture.then_some(capture);
         Ok((program(server)?, program(client)?, capture))
     }
+}
+
+/// As somebody in the workspace would write it: the page is published.
+fn from_here(file: &Path) -> &Path {
+    let target = cache::target_directory();
+    let workspace = target.parent().unwrap_or(Path::new(""));
+    file.strip_prefix(workspace).unwrap_or(file)
 }
 
 /// After programs that could not be run, or an observer that ended under them: what they did must not be counted into the
