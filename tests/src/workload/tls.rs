@@ -111,7 +111,7 @@ impl Release {
     }
 }
 
-/// A client of BoringSSL, as Android's tools have it, with its names; its arguments are those of
+/// A client of `BoringSSL`, as Android's tools have it, with its names; its arguments are those of
 /// `tls/boring.py` from the third on.
 pub fn boring() -> Result<Vec<OsString>, Error> {
     const PACKAGE: &str = "android-libboringssl";
