@@ -1,4 +1,4 @@
-//! BoringSSL where it kept its names: calls of a client of it are counted at its socket, which is tied like OpenSSL's.
+//! `BoringSSL` where it kept its names: calls of a client of it are counted at its socket, which is tied like OpenSSL's.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
