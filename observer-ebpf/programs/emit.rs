@@ -238,6 +238,20 @@ pub fn tell_step<B: Bytes>(
     }
 }
 
+/// Tells what was counted of DATA so far.
+#[inline(always)]
+pub fn tell_data(connection: u64, direction: Direction, walk: &mut Walk, time: u64) {
+    let record = Record {
+        kind: Kind::Data as u8,
+        data: walk.data,
+        ..bare(connection, time, next(walk), direction)
+    };
+    walk.data_told(time);
+    if !send(record) {
+        count(Loss::RingFull);
+    }
+}
+
 /// The place in a direction was lost; the caller has counted it.
 #[inline(always)]
 pub fn tell_gap(connection: u64, direction: Direction, walk: &mut Walk, time: u64, loss: Loss) {

@@ -17,7 +17,7 @@ use observer_ebpf::plaintext::{ObjectKey, PLAINTEXT as MARK, PlainHalf, Plaintex
 use observer_ebpf::record::{Close, DataCount, Direction, Kind, Record, Socket};
 use observer_ebpf::walker::{Shared, What, step_frames, step_outside};
 
-use crate::emit::{bare, end_of, next, tell_gap, tell_step};
+use crate::emit::{bare, end_of, next, tell_data, tell_gap, tell_step};
 use crate::maps::{BLANK_OBJECT, OBJECTS, OBSERVED, PLAINTEXT, Plain, RUNS, TIES, count};
 use crate::ring::send_socket;
 use crate::tie;
@@ -234,17 +234,24 @@ fn frames(object: &mut Plaintext, direction: Direction) -> Went {
 /// Tells what the step has found.
 #[inline(always)]
 fn tell(object: &mut Plaintext, id: u64, direction: Direction) {
-    let (own, other, shared) = parts(object, direction);
+    let (own, _, shared) = parts(object, direction);
     let source = source(own);
     let PlainHalf { walk, tell, .. } = own;
-    tell_step(id, direction, walk, tell, shared, &source, |stream| {
-        let told = other.walk.data;
-        if told.stream != stream {
-            return DataCount::default();
-        }
-        other.walk.data.bytes = 0;
-        told
+    // The other direction may be walked right now, and probes have no locks: it tells its own count (see `tell_count`).
+    tell_step(id, direction, walk, tell, shared, &source, |_| {
+        DataCount::default()
     });
+}
+
+/// What was counted of a request's DATA is told with its chunk: when the response ends, its end and that count may be of two
+/// threads at once.
+#[inline(always)]
+fn tell_count(object: &mut Plaintext, direction: Direction) {
+    let id = object.id;
+    let (own, _, shared) = parts(object, direction);
+    if shared.requests == direction as u8 + 1 && own.walk.in_frames() && own.walk.data.bytes > 0 {
+        tell_data(id, direction, &mut own.walk, own.chunk.time);
+    }
 }
 
 #[inline(always)]
@@ -323,6 +330,7 @@ fn carry_on(context: *mut c_void, run: &mut Run, object: &mut Plaintext, directi
         go_on(context, next);
         return give_up(object, direction);
     }
+    tell_count(object, direction);
     let _ = RUNS.remove(thread());
 }
 
