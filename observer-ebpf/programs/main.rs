@@ -44,6 +44,7 @@ mod handshake;
 mod hello;
 mod hold;
 mod maps;
+mod object;
 mod open_ssl;
 mod plaintext;
 mod ring;

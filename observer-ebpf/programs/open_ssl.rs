@@ -11,7 +11,8 @@ use observer_ebpf::plaintext::{Call, CallKey, Plaintext, tie};
 use observer_ebpf::record::Direction;
 
 use crate::maps::{CALLS, OBJECTS};
-use crate::plaintext::{begin, end, half, object, run};
+use crate::object::{begin, end, object};
+use crate::plaintext::{half, run};
 use crate::user::{key_of, read_user, thread};
 
 /// No program hands over more at once; lengths beyond are mistakes.

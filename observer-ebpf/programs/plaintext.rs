@@ -13,12 +13,12 @@ use core::ffi::c_void;
 use core::ptr::from_ref;
 use observer_ebpf::connection::announced;
 use observer_ebpf::loss::Loss;
-use observer_ebpf::plaintext::{ObjectKey, PLAINTEXT as MARK, PlainHalf, Plaintext, Run};
-use observer_ebpf::record::{Close, DataCount, Direction, Kind, Record, Socket};
+use observer_ebpf::plaintext::{PlainHalf, Plaintext, Run};
+use observer_ebpf::record::{DataCount, Direction, Kind, Record, Socket};
 use observer_ebpf::walker::{Shared, What, step_frames, step_outside};
 
-use crate::emit::{bare, end_of, next, tell_data, tell_gap, tell_step};
-use crate::maps::{BLANK_OBJECT, OBJECTS, OBSERVED, PLAINTEXT, Plain, RUNS, TIES, count};
+use crate::emit::{bare, next, tell_data, tell_gap, tell_step};
+use crate::maps::{OBJECTS, PLAINTEXT, Plain, RUNS, count};
 use crate::ring::send_socket;
 use crate::tie;
 use crate::user::{UserBytes, thread};
@@ -27,57 +27,6 @@ use crate::walk::{Went, forget};
 /// Steps of one run; 33 runs follow each other at most. A chunk is a TLS record or so, of 16 KiB.
 const FRAMES: u32 = 24;
 const OUTSIDE: u32 = 16;
-
-/// The object, made as one that is older than its probes where it is not known. `None`: its process is not observed, or there
-/// is no room, which is counted.
-#[inline(always)]
-pub fn object(key: &ObjectKey, how: u8) -> Option<*mut Plaintext> {
-    if let Some(object) = OBJECTS.get_ptr_mut(key) {
-        return Some(object);
-    }
-    begin(key, how, true);
-    OBJECTS.get_ptr_mut(key)
-}
-
-/// An object begins.
-#[inline(always)]
-pub fn begin(key: &ObjectKey, how: u8, joined: bool) {
-    if OBSERVED.current_task_under_cgroup(0) != Ok(true) {
-        return;
-    }
-    let Some(blank) = BLANK_OBJECT.get_ptr(0) else {
-        return;
-    };
-    // What is made on the way is too large for the stack: made of a blank one, and set up in place.
-    // SAFETY: an array's element, never written.
-    if OBJECTS.insert(key, unsafe { &*blank }, 0).is_err() {
-        return count(Loss::NoMemory);
-    }
-    if let Some(object) = OBJECTS.get_ptr_mut(key) {
-        // SAFETY: live map memory of an object that has just come to be.
-        let object = unsafe { &mut *object };
-        if joined {
-            object.join(key, how, tie::own_id());
-        } else {
-            object.start(key, how, tie::own_id());
-        }
-    }
-}
-
-/// An object is no more. One that is tied ends with its socket.
-#[inline(always)]
-pub fn end(key: &ObjectKey) {
-    let Some(object) = OBJECTS.get_ptr_mut(key) else {
-        return;
-    };
-    // SAFETY: live map memory.
-    let (id, told) = unsafe { ((*object).id, (*object).announced) };
-    if told != announced::NO && id & observer_ebpf::plaintext::UNTIED != 0 {
-        end_of(id, Close::Gone);
-    }
-    let _ = TIES.remove(id & !MARK);
-    let _ = OBJECTS.remove(key);
-}
 
 #[inline(always)]
 pub fn half(object: &mut Plaintext, direction: Direction) -> &mut PlainHalf {
