@@ -61,8 +61,12 @@ fn a_row_that_fails_is_told_and_the_next_one_runs() -> Result<()> {
     let (_, rest) = failure
         .split_once("packets: observer replay ")
         .context("no packets")?;
-    let capture = Path::new(rest.lines().next().context("no file")?);
-    ensure!(replayed(capture)? == wrong.server.right, "{failure}");
+    // It is told from the workspace on, and tests run in their crate.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("no workspace")?;
+    let capture = workspace.join(rest.lines().next().context("no file")?);
+    ensure!(replayed(&capture)? == wrong.server.right, "{failure}");
     std::fs::remove_file(capture)?;
 
     let right = run.turn(plain, 0)?;
@@ -82,6 +86,11 @@ fn replayed(capture: &Path) -> Result<u64> {
         .arg(capture)
         .args(["--format", "prometheus"])
         .output()?;
+    ensure!(
+        told.status.success(),
+        "{}",
+        String::from_utf8_lossy(&told.stderr).trim_end()
+    );
     let scrape = tests::scrape::Scrape::parse(&String::from_utf8(told.stdout)?)?;
     let calls = scrape.sum("marty_grpc_requests_total", &[]).round();
     Ok(format!("{calls}").parse()?)
