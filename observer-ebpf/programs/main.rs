@@ -1,5 +1,5 @@
-//! The kernel programs: `cgroup_skb` on both ways of every TCP socket, what tells of a socket's birth and end, and, where
-//! it is asked for, probes of TLS libraries inside of processes.
+//! The kernel programs: `cgroup_skb` on both ways of every TCP socket, what tells of a socket's birth and end, what
+//! counts changes of their state, and, where it is asked for, probes of TLS libraries inside of processes.
 //!
 //! None of them changes, delays or drops a packet: every run ends in [`PASS`], whatever went wrong in it.
 #![no_std]
@@ -36,6 +36,7 @@ macro_rules! say {
 mod address;
 mod announce;
 mod birth;
+mod change;
 mod claim;
 mod emit;
 mod first_sight;

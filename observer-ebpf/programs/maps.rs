@@ -8,6 +8,7 @@ use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CR
 use aya_ebpf::btf_maps::{Array, CgroupArray, HashMap, LruHashMap, ProgramArray, Queue, RingBuf};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_spin_lock, bpf_spin_unlock};
 use aya_ebpf::macros::btf_map;
+use observer_ebpf::change::{MAX_NAMESPACES, PORT_WORDS, SocketPlaces};
 use observer_ebpf::connection::{Connection, Half, Held, HeldKey, MAX_HELD, Owner};
 use observer_ebpf::loss::Loss;
 use observer_ebpf::plaintext::{
@@ -93,6 +94,18 @@ pub static BLANK: Array<Held, 1> = Array::new();
 /// How often each [`Loss`] happened.
 #[btf_map]
 pub static LOSSES: Array<u64, { Loss::ALL.len() }> = Array::new();
+
+/// Written by the daemon: where members of sockets are.
+#[btf_map]
+pub static SOCKET_PLACES: Array<SocketPlaces, 1> = Array::new();
+
+/// Written by the daemon: ports of databases.
+#[btf_map]
+pub static DATABASE_PORTS: Array<u64, PORT_WORDS> = Array::new();
+
+/// Namespaces that the daemon wants to know of, by their number, and how often something has changed in each.
+#[btf_map]
+pub static CHANGES: HashMap<u32, u64, MAX_NAMESPACES> = HashMap::new();
 
 /// Programs to go on with. One array per hook: new kernels want all programs of an array to be of one attach type.
 #[btf_map]
@@ -181,9 +194,20 @@ pub enum Next {
 #[inline(always)]
 pub fn count(loss: Loss) {
     if let Some(cell) = LOSSES.get_ptr_mut(loss as u32) {
-        // SAFETY: array elements are 8-aligned and live as long as the map. `core` has no atomics for this target.
-        unsafe { core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) cell, in(reg) 1_u64) };
+        // SAFETY: array elements are 8-aligned and live as long as the map.
+        unsafe { increase(cell) };
     }
+}
+
+/// Adds one, whoever else does. `core` has no atomics for this target.
+///
+/// # Safety
+///
+/// The cell is live and 8-aligned.
+#[inline(always)]
+pub unsafe fn increase(cell: *mut u64) {
+    // SAFETY: by contract.
+    unsafe { core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) cell, in(reg) 1_u64) };
 }
 
 /// Runs `act` under the lock of the connection. It must not call the kernel.

@@ -1,5 +1,6 @@
 //! What the kernel programs and the daemon have in common: the record format ([`record`]), the state kept in
-//! every socket ([`connection`]) and every object that encrypts ([`plaintext`]), the causes of loss ([`loss`]), and the frame walker ([`walker`]).
+//! every socket ([`connection`]) and every object that encrypts ([`plaintext`]), what is counted for the gauges ([`change`]),
+//! the causes of loss ([`loss`]), and the frame walker ([`walker`]).
 //!
 //! Rules of the ABI: `repr(C)`, no `bool`, no `Option`, no padding, sizes asserted at compile time, every enum
 //! crosses as a plain integer and is read back through a total function. Nothing here allocates, does I/O or
@@ -18,6 +19,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod change;
 pub mod connection;
 pub mod loss;
 pub mod plaintext;

@@ -1,12 +1,13 @@
 //! What identity costs: a connection of somebody known, a process that nobody has seen, and a pass of the gauges
 //! over a full node. Prints figures, judges nothing: `cargo bench -p observer --bench identity`.
 //!
-//! The pods' cgroups are real where they can be made (cgroup v1 `cpuacct` and `memory`), files elsewhere: the
-//! kernel's files cost more to read than a disk's.
+//! The pods are real where they can be made (cgroup v1 `cpuacct` and `memory`): a container in each, with a process in a
+//! network of its own. Elsewhere they are files, which cost less to read than the kernel's.
 
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,9 @@ use observer::attribution::pod::PodUid;
 use observer::attribution::roster::Roster;
 use observer::attribution::{Attribution, Resolution, Settings};
 use observer::gauge::database::Ports;
+use observer::gauge::namespace::Changes;
 use observer::gauge::{Collector, Family};
+use observer::probe::{self, OBJECT, Probe, Root};
 use observer_ebpf::record::Socket;
 
 const PODS: u32 = 110;
@@ -24,6 +27,7 @@ const PODS: u32 = 110;
 struct Pods {
     folders: Vec<PathBuf>,
     cgroups: PathBuf,
+    processes: Vec<Child>,
     _files: Option<tempfile::TempDir>,
 }
 
@@ -33,21 +37,34 @@ fn uid(number: u32) -> String {
 
 impl Pods {
     fn real() -> Option<Self> {
-        let cgroups = PathBuf::from("/sys/fs/cgroup");
         let mut pods = Self {
             folders: Vec::new(),
-            cgroups,
+            cgroups: PathBuf::from("/sys/fs/cgroup"),
+            processes: Vec::new(),
             _files: None,
         };
-        for controller in ["cpuacct", "memory"] {
-            let top = pods
-                .cgroups
-                .join(controller)
-                .join(format!("bench-{}", std::process::id()));
+        let tops = ["cpuacct", "memory"].map(|controller| {
+            let top = pods.cgroups.join(controller);
+            top.join(format!("bench-{}", std::process::id()))
+        });
+        for top in &tops {
             pods.make(top.clone())?;
             pods.make(top.join("kubepods"))?;
-            for number in 0..PODS {
-                pods.make(top.join("kubepods").join(format!("pod{}", uid(number))))?;
+        }
+        for number in 0..PODS {
+            let process = Command::new("unshare")
+                .args(["--net", "sleep", "600"])
+                .stdin(Stdio::null())
+                .spawn()
+                .ok()?;
+            let id = process.id();
+            pods.processes.push(process);
+            for top in &tops {
+                let pod = top.join("kubepods").join(format!("pod{}", uid(number)));
+                let container = pod.join(format!("{number:064x}"));
+                pods.make(pod)?;
+                pods.make(container.clone())?;
+                fs::write(container.join("cgroup.procs"), id.to_string()).ok()?;
             }
         }
         Some(pods)
@@ -73,6 +90,7 @@ impl Pods {
         Some(Self {
             folders: Vec::new(),
             cgroups,
+            processes: Vec::new(),
             _files: Some(folder),
         })
     }
@@ -80,6 +98,10 @@ impl Pods {
 
 impl Drop for Pods {
     fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
         for folder in self.folders.iter().rev() {
             let _ = fs::remove_dir(folder);
         }
@@ -112,7 +134,7 @@ fn catalog() -> Arc<RwLock<Catalog>> {
 
 fn gauges() {
     let (pods, kind) = match (Pods::real(), Pods::files()) {
-        (Some(pods), _) => (pods, "real cgroups"),
+        (Some(pods), _) => (pods, "real cgroups and networks"),
         (None, Some(pods)) => (pods, "files"),
         (None, None) => return println!("SKIPPED neither cgroups nor files can be made here"),
     };
@@ -120,8 +142,14 @@ fn gauges() {
         cgroups: pods.cgroups.clone(),
         ..Settings::default()
     };
-    let mut collector = Collector::new(settings, Ports::default(), catalog(), Arc::default());
-    collector.pass(Instant::now());
+    let ports = Ports::default();
+    let (_programs, changes) = changes(&ports);
+    let told = if changes.is_some() { "told of changes" } else { "looking for changes" };
+    let collector = Collector::new(settings, ports, catalog(), Arc::default());
+    let mut collector = collector.with_changes(changes);
+    for _ in 0..5 {
+        collector.pass(Instant::now());
+    }
     let mut usage = Vec::new();
     let mut whole = Vec::new();
     for _ in 0..50 {
@@ -139,10 +167,31 @@ fn gauges() {
         assert_eq!(count, PODS as usize);
     }
     println!(
-        "gauges, {PODS} pods ({kind}), processor time: services {:?}, whole pass {:?}",
+        "gauges, {PODS} pods ({kind}), {told}, processor time: services {:?}, whole pass {:?}",
         median(usage),
         median(whole)
     );
+}
+
+/// The kernel's word on what has changed, where the kernel can be asked and this was built with the programs for it.
+fn changes(ports: &Ports) -> (Option<Probe>, Option<Box<dyn Changes>>) {
+    let options = probe::Options {
+        ring_bytes: 1 << 16,
+        tls: false,
+    };
+    let attached = Root::find(None)
+        .map_err(probe::ProbeError::from)
+        .and_then(|root| Probe::attach(OBJECT, &root, options));
+    match attached {
+        Ok((mut probe, _ring)) => {
+            let changes = probe.changes(ports.numbers());
+            (Some(probe), changes.map(|changes| Box::new(changes) as Box<dyn Changes>))
+        }
+        Err(error) => {
+            println!("SKIPPED being told of changes: {error}");
+            (None, None)
+        }
+    }
 }
 
 /// Of this thread: other programs on the machine do not lengthen it much.

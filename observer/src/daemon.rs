@@ -19,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Tls};
 use crate::endpoint::{Endpoint, Health};
 use crate::gauge::database::Ports;
+use crate::gauge::namespace;
 use crate::gauge::own::Account;
 use crate::gauge::{Collector, Gauges};
 use crate::logs;
@@ -106,7 +107,10 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         catalog: Arc::clone(&catalog),
         roster: Arc::clone(&roster),
     };
-    let collector = Collector::new(who, database_ports(config), catalog, roster);
+    let ports = database_ports(config);
+    let changes = probe.changes(ports.numbers());
+    let changes = changes.map(|changes| Box::new(changes) as Box<dyn namespace::Changes>);
+    let collector = Collector::new(who, ports, catalog, roster).with_changes(changes);
     let gauges = Gauges::start(collector, account, config.gauge_interval, registry.collection())
         .context("cannot start the thread of the gauges")?;
 

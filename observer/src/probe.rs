@@ -4,6 +4,7 @@
 //! programs and frees the maps. Nothing is pinned.
 
 mod cgroup;
+pub mod change;
 pub mod claim;
 mod heap;
 #[cfg(feature = "kernel-log")]
@@ -17,7 +18,7 @@ mod ring;
 pub mod uprobe;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::maps::{Array, HashMap, MapData, ProgramArray, Queue, RingBuf};
@@ -185,6 +186,22 @@ impl Probe {
             },
             ring,
         ))
+    }
+
+    /// What counts changes of the sockets in other namespaces, for the gauges: connections to these ports, and listening.
+    /// Without it the gauges have to look for themselves, which is dearer.
+    pub fn changes(&mut self, ports: impl Iterator<Item = u16>) -> Option<change::Changes> {
+        let mut ebpf = self.ebpf.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = change::Changes::start(&mut ebpf, ports);
+        heap::trim();
+        match started {
+            Ok(Some(changes)) => return Some(changes),
+            Ok(None) => tracing::info!(
+                "the kernel does not describe its types: changes of sockets in pods are looked for, not told"
+            ),
+            Err(error) => tracing::warn!(%error, "changes of sockets in pods are looked for, not told"),
+        }
+        None
     }
 
     /// How often each loss has happened since the programs were loaded.

@@ -81,9 +81,9 @@ impl Processes {
     }
 
     /// Which network namespace the process is in, as a number that is equal for processes in the same one. The
-    /// inode of its view of `net/tcp` serves: it needs no `CAP_SYS_PTRACE`, unlike `ns/net`.
+    /// inode of its view of `net/stat` serves: it needs no `CAP_SYS_PTRACE`, unlike `ns/net`.
     pub fn network_namespace(&self, pid: u32) -> Option<u64> {
-        fs::metadata(self.path(pid, "net/tcp"))
+        fs::metadata(self.path(pid, "net/stat"))
             .ok()
             .map(|metadata| metadata.ino())
     }

@@ -58,6 +58,10 @@ impl Ports {
         )
     }
 
+    pub fn numbers(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.keys().copied()
+    }
+
     /// Connections that somebody opened to a database. One that was accepted here came from a client whose own
     /// port only happens to be that of a database.
     pub fn connections<'a>(

@@ -1,12 +1,15 @@
 //! Sockets in the network namespaces of pods and containers, from `/proc/PID/net/tcp` of one process in each: takes
-//! the host's PID namespace and no capability. Reading one takes some 10 ms, since the kernel walks the sockets of all
-//! namespaces for it; so each pass reads a few and remembers the others: those whose number of sockets has changed,
-//! which the kernel tells at once, and in turn with them those that were read longest ago, since as many may have come
-//! as gone. With `sock_diag` it would be faster, but entering a
-//! namespace takes `CAP_SYS_ADMIN`.
+//! the host's PID namespace and no capability. Reading one takes milliseconds, since the kernel walks the sockets of all
+//! namespaces for it; so each pass reads those that have changed, which a program in the kernel counts ([`Changes`]), and
+//! remembers the others. Without the program those are read whose number of sockets has changed, and in turn with them
+//! those that were read longest ago, since as many may have come as gone. With `sock_diag` it would be faster, but entering
+//! a namespace takes `CAP_SYS_ADMIN`.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
+
+use observer_ebpf::change::MAX_NAMESPACES;
 
 use super::account::Books;
 use crate::attribution::file;
@@ -14,13 +17,26 @@ use crate::attribution::process::Processes;
 use crate::attribution::roster::Account;
 use crate::attribution::socket::{Sockets, State, table};
 
+/// Who knows where connections to databases, or listening sockets, have come or gone.
+pub trait Changes: Debug + Send {
+    /// How often in this namespace, since it was first asked about; `None`: that is not known.
+    fn count(&mut self, space: u64) -> Option<u64>;
+
+    /// Will not be asked about again, or only anew.
+    fn forget(&mut self, space: u64);
+}
+
 #[derive(Debug, Default)]
 pub struct Namespaces {
     own: Option<u64>,
     /// Where the first process is, whose sockets are anybody's.
     host: Option<u64>,
-    of_account: HashMap<Account, u64>,
+    changes: Option<Box<dyn Changes>>,
+    /// With a process that is there.
+    of_account: HashMap<Account, (u32, u64)>,
     held: HashMap<u64, Held>,
+    /// When a list was last read although nothing had changed.
+    checked: Option<Instant>,
     left_out: u64,
 }
 
@@ -40,27 +56,41 @@ pub enum View<'a> {
 struct Held {
     process: u32,
     read: Option<Instant>,
-    /// How many there were when they were read, as the kernel counts them.
-    count: u64,
+    /// When they were read.
+    mark: Mark,
+    /// Whether they had the same mark already when they were read before: a change is counted a moment before it is made.
+    settled: bool,
+    /// Whether nothing has changed since.
+    current: bool,
     sockets: Sockets,
+}
+
+/// What tells whether a list is still right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    None,
+    /// How often something had changed.
+    Changes(u64),
+    /// How many sockets there were.
+    InUse(u64),
 }
 
 /// What is of use: who calls, and who listens.
 const STATES: [State; 2] = [State::Established, State::Listen];
 
-/// Time for one pass: 1 % of a core at the default interval of 5 s. 110 pods at rest are all read within two minutes.
-/// One that opens or closes connections is read in the next pass, where few do; where more do than there is time for,
-/// each kind has half of it.
+/// Time for one pass: 1 % of a core at the default interval of 5 s. One that opens or closes connections is read in the
+/// next pass, where few do; where more do than there is time for, each kind has half of it. Where changes are not
+/// counted, 110 pods at rest are all read within two minutes.
 const BUDGET: Duration = Duration::from_millis(50);
 
 /// Read in any case, however long it takes: one of each kind.
 const MIN_READS: usize = 2;
 
+/// So often a list is read of which nothing has changed, lest a change that was missed be missed for ever.
+const CHECK_AGAIN: Duration = Duration::from_secs(30);
+
 /// Some ten lines, of which one counts.
 const MAX_SOCKSTAT: u64 = 4096;
-
-/// One for each pod.
-const MAX_NAMESPACES: usize = 1024;
 
 impl Namespaces {
     pub fn new(own: Option<u64>, host: Option<u64>) -> Self {
@@ -71,14 +101,26 @@ impl Namespaces {
         }
     }
 
+    pub fn set_changes(&mut self, changes: Box<dyn Changes>) {
+        self.changes = Some(changes);
+    }
+
     /// Learns where the accounts are, and reads as many namespaces as there is time for.
     pub fn refresh<'a>(&mut self, books: &Books, accounts: impl Iterator<Item = &'a Account>, now: Instant) {
+        let known = std::mem::take(&mut self.of_account);
+        let space = |process| books.processes.network_namespace(process);
         let found = accounts.filter_map(|account| {
-            let process = books.any_process(account)?;
-            Some((account, process, books.processes.network_namespace(process)?))
+            // Another process by now perhaps, but in the same place.
+            let known = known.get(account).copied();
+            let still = known.filter(|(process, before)| space(*process) == Some(*before));
+            let (process, space) = still.or_else(|| {
+                let process = books.any_process(account)?;
+                Some((process, space(process)?))
+            })?;
+            Some((account, process, space))
         });
         self.learn(found);
-        self.read(books, now);
+        self.read(&books.processes, now);
     }
 
     /// Accounts, with one process of each and its namespace.
@@ -94,41 +136,63 @@ impl Namespaces {
                     spaces.entry(space).or_insert(process);
                 }
             }
-            current.insert(account.clone(), space);
+            current.insert(account.clone(), (process, space));
         }
         self.left_out = left_out.len() as u64;
         self.of_account = current;
-        self.held.retain(|space, _| spaces.contains_key(space));
+        let changes = &mut self.changes;
+        self.held.retain(|space, _| {
+            let stays = spaces.contains_key(space);
+            if let Some(changes) = changes.as_mut().filter(|_| !stays) {
+                changes.forget(*space);
+            }
+            stays
+        });
         for (space, process) in spaces {
             let fresh = Held {
                 process,
                 read: None,
-                count: 0,
+                mark: Mark::None,
+                settled: false,
+                current: false,
                 sockets: Sockets::default(),
             };
             self.held.entry(space).or_insert(fresh).process = process;
         }
     }
 
-    fn read(&mut self, books: &Books, now: Instant) {
+    fn read(&mut self, processes: &Processes, now: Instant) {
         let begun = Instant::now();
-        let due = self.held.values_mut().map(|held| {
-            let count = count(&books.processes, held.process);
+        let changes = &mut self.changes;
+        let due = self.held.iter_mut().map(|(space, held)| {
+            let count = changes.as_mut().and_then(|changes| changes.count(*space));
+            let mark = count.map_or_else(|| Mark::InUse(in_use(processes, held.process)), Mark::Changes);
+            let kind = held.kind(mark);
+            held.current = kind == Kind::Current;
             let due = Due {
-                unchanged: held.read.is_some() && held.count == count,
+                kind,
                 read: held.read,
             };
-            (due, (count, held))
+            (due, (mark, held))
         });
-        for (number, (count, held)) in in_turn(due.collect()).into_iter().enumerate() {
+        let is_check = self
+            .checked
+            .is_none_or(|at| now.saturating_duration_since(at) >= CHECK_AGAIN);
+        for (number, (mark, held)) in in_turn(due.collect(), is_check).into_iter().enumerate() {
             if number >= MIN_READS && begun.elapsed() >= BUDGET {
-                return;
+                break;
             }
-            if let Ok(sockets) = table::read(&books.processes, held.process, &STATES) {
-                held.sockets = sockets;
-                held.count = count;
-                held.read = Some(now);
-            }
+            let Ok(sockets) = table::read(processes, held.process, &STATES) else {
+                continue;
+            };
+            held.sockets = sockets;
+            held.settled = held.mark == mark;
+            held.current = matches!(mark, Mark::Changes(_));
+            held.mark = mark;
+            held.read = Some(now);
+        }
+        if is_check {
+            self.checked = Some(now);
         }
     }
 
@@ -137,9 +201,10 @@ impl Namespaces {
         self.left_out
     }
 
-    /// The age of the oldest list that is held.
+    /// The age of the oldest list of which something has changed, or may have.
     pub fn oldest(&self, now: Instant) -> Duration {
-        let read = self.held.values().filter_map(|held| held.read).min();
+        let aging = self.held.values().filter(|held| !held.current);
+        let read = aging.filter_map(|held| held.read).min();
         read.map_or(Duration::ZERO, |read| now.saturating_duration_since(read))
     }
 
@@ -151,8 +216,8 @@ impl Namespaces {
     pub fn view(&self, account: &Account) -> View<'_> {
         match self.of_account.get(account) {
             None => View::Hidden,
-            Some(space) if Some(*space) == self.own => View::Own,
-            Some(space) => match self.held.get(space) {
+            Some((_, space)) if Some(*space) == self.own => View::Own,
+            Some((_, space)) => match self.held.get(space) {
                 Some(held) if held.read.is_some() => View::Sockets(*space, &held.sockets),
                 _ => View::Unread,
             },
@@ -160,28 +225,54 @@ impl Namespaces {
     }
 }
 
-/// How urgent it is to read a list.
+impl Held {
+    fn kind(&self, mark: Mark) -> Kind {
+        if self.read.is_none() || self.mark != mark {
+            return Kind::Changed;
+        }
+        match mark {
+            Mark::Changes(_) if self.settled => Kind::Current,
+            Mark::Changes(_) => Kind::Changed,
+            Mark::InUse(_) | Mark::None => Kind::Unchanged,
+        }
+    }
+}
+
+/// What there is to say for reading a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Changed,
+    /// As many sockets as when it was read.
+    Unchanged,
+    /// Nothing.
+    Current,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Due {
-    /// As many sockets as when it was read.
-    unchanged: bool,
+    kind: Kind,
     read: Option<Instant>,
 }
 
-/// One that has changed, one that has not, and so on, of each kind the oldest first.
-fn in_turn<T>(due: Vec<(Due, T)>) -> Vec<T> {
-    let mut kinds = [VecDeque::new(), VecDeque::new()];
+/// One that has changed, one that has not, and so on, of each kind the oldest first. Of those that need not be read, for a
+/// check the oldest.
+fn in_turn<T>(due: Vec<(Due, T)>, is_check: bool) -> Vec<T> {
+    let (mut changed, mut unchanged) = (VecDeque::new(), VecDeque::new());
+    let mut may_check = is_check;
     let mut all = due;
     all.sort_by_key(|(due, _)| due.read);
-    let total = all.len();
-    let [changed, unchanged] = &mut kinds;
     for (due, item) in all {
-        if due.unchanged {
-            unchanged.push_back(item);
-        } else {
-            changed.push_back(item);
+        match due.kind {
+            Kind::Changed => changed.push_back(item),
+            Kind::Unchanged => unchanged.push_back(item),
+            Kind::Current if may_check => {
+                may_check = false;
+                unchanged.push_front(item);
+            }
+            Kind::Current => {}
         }
     }
+    let total = changed.len() + unchanged.len();
     let mut order = Vec::with_capacity(total);
     while order.len() < total {
         order.extend(changed.pop_front());
@@ -191,15 +282,15 @@ fn in_turn<T>(due: Vec<(Due, T)>) -> Vec<T> {
 }
 
 /// TCP sockets of the process's namespace in use, which the kernel counts as they come and go.
-fn count(processes: &Processes, pid: u32) -> u64 {
+fn in_use(processes: &Processes, pid: u32) -> u64 {
     ["net/sockstat", "net/sockstat6"]
         .into_iter()
-        .filter_map(|name| in_use(&file::read(&processes.path(pid, name), MAX_SOCKSTAT).ok()?))
+        .filter_map(|name| in_use_of(&file::read(&processes.path(pid, name), MAX_SOCKSTAT).ok()?))
         .sum()
 }
 
 /// `TCP: inuse 5 orphan 0 tw 0 alloc 7 mem 1`, `TCP6: inuse 2`.
-fn in_use(text: &str) -> Option<u64> {
+fn in_use_of(text: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with("TCP"))?;
     line.split_ascii_whitespace().nth(2)?.parse().ok()
 }
@@ -207,12 +298,13 @@ fn in_use(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 
     #[test]
     fn sockets_in_use() {
-        let check = |text, expected| assert_eq!(in_use(text), expected);
+        let check = |text, expected| assert_eq!(in_use_of(text), expected);
         check(
             "sockets: used 9\nTCP: inuse 5 orphan 0 tw 1 alloc 7 mem 1\nUDP: inuse 3 mem 2\n",
             Some(5),
@@ -230,11 +322,12 @@ mod tests {
         for pass in 1..=6 {
             let now = start + Duration::from_secs(5 * pass);
             let due = |number: usize, read: Option<Instant>| Due {
-                unchanged: number >= 5,
+                kind: if number >= 5 { Kind::Unchanged } else { Kind::Changed },
                 read,
             };
             let all = read.iter().enumerate();
-            let order = in_turn(all.map(|(number, at)| (due(number, *at), number)).collect());
+            let all = all.map(|(number, at)| (due(number, *at), number)).collect();
+            let order = in_turn(all, false);
             assert_eq!(order.len(), read.len());
             for number in order.into_iter().take(5) {
                 read[number] = Some(now);
@@ -246,6 +339,60 @@ mod tests {
             "{:?}",
             start - *oldest
         );
+    }
+
+    /// Counted by the test.
+    #[derive(Clone, Debug, Default)]
+    struct Counted(Arc<Mutex<HashMap<u64, u64>>>);
+
+    impl Changes for Counted {
+        fn count(&mut self, space: u64) -> Option<u64> {
+            Some(*self.0.lock().unwrap().entry(space).or_default())
+        }
+
+        fn forget(&mut self, space: u64) {
+            self.0.lock().unwrap().remove(&space);
+        }
+    }
+
+    /// Everything once more after it has changed, and then not again but for the check; this process lends its list.
+    #[test]
+    fn only_what_has_changed_is_read() {
+        let counted = Counted::default();
+        let mut namespaces = Namespaces::new(Some(1), None);
+        namespaces.set_changes(Box::new(counted.clone()));
+        let accounts: Vec<_> = (0..3)
+            .map(|pid| Account::Process { pid, started: 1 })
+            .collect();
+        let processes = Processes::new("/proc");
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut pass = |seconds: u64| {
+            let found = accounts.iter().zip(2..);
+            let own = std::process::id();
+            namespaces.learn(found.map(|(account, space)| (account, own, space)));
+            namespaces.read(&processes, at(seconds));
+            let read_now = |held: &Held| held.read == Some(at(seconds));
+            let mut read: Vec<_> = namespaces.held.iter().filter(|(_, held)| read_now(held)).collect();
+            read.sort_by_key(|(space, _)| **space);
+            let read: Vec<_> = read.into_iter().map(|(space, _)| *space).collect();
+            (read, namespaces.oldest(at(seconds)))
+        };
+        let none = Duration::ZERO;
+        assert_eq!(pass(0), (vec![2, 3, 4], none));
+        // Again, for what was counted and not made yet.
+        assert_eq!(pass(5), (vec![2, 3, 4], none));
+        assert_eq!(pass(10), (vec![], none));
+        *counted.0.lock().unwrap().get_mut(&3).unwrap() += 1;
+        assert_eq!(pass(15), (vec![3], none));
+        assert_eq!(pass(20), (vec![3], none));
+        assert_eq!(pass(25), (vec![], none));
+        // The check: the oldest of them.
+        let (read, _) = pass(30);
+        assert!(read == [2] || read == [4], "{read:?}");
+        assert_eq!(pass(35), (vec![], none));
+        namespaces.learn(std::iter::empty());
+        assert!(counted.0.lock().unwrap().is_empty());
     }
 
     /// More services than namespaces may be, most of them in one.
@@ -279,7 +426,7 @@ mod tests {
     #[test]
     fn own_namespace() {
         let _listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert!(count(&Processes::new("/proc"), std::process::id()) > 0);
-        assert_eq!(count(&Processes::new("/proc"), u32::MAX), 0);
+        assert!(in_use(&Processes::new("/proc"), std::process::id()) > 0);
+        assert_eq!(in_use(&Processes::new("/proc"), u32::MAX), 0);
     }
 }

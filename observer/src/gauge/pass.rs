@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::account::{Books, Census};
 use super::cpu::{self, Lazy, Meter, to_f64};
 use super::database::Ports;
-use super::namespace::{Namespaces, View};
+use super::namespace::{Changes, Namespaces, View};
 use super::node::Node;
 use super::subject::{self, PodPaths, Subject};
 use super::{Family, Sample, Snapshot, health, memory, tcp};
@@ -98,6 +98,15 @@ impl Collector {
             elsewhere: first.is_some() && first != own,
             told: BTreeMap::new(),
         }
+    }
+
+    /// With somebody who knows where sockets have come or gone: they need not be looked for.
+    #[must_use]
+    pub fn with_changes(mut self, changes: Option<Box<dyn Changes>>) -> Self {
+        if let Some(changes) = changes {
+            self.namespaces.set_changes(changes);
+        }
+        self
     }
 
     pub fn pass(&mut self, now: Instant) -> Snapshot {

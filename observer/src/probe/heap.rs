@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// To be called once, when the programs are attached.
+/// To be called when programs were loaded.
 pub fn trim() {
     trim_heap();
     if let Err(error) = trim_program() {

@@ -1,6 +1,7 @@
 //! Where members of the running kernel's types are, from its own description of them (BTF). Programs in Rust cannot be
 //! relocated by the loader, so they are told.
 
+use observer_ebpf::change::SocketPlaces;
 use observer_ebpf::plaintext::KernelPlaces;
 
 /// Where the kernel describes itself.
@@ -10,16 +11,11 @@ const MAX_DESCRIPTION: u64 = 64 << 20;
 /// How deep a member may lie in types without a name.
 const MAX_DEPTH: u32 = 4;
 
-/// The running kernel's; `None`: it does not describe itself, or otherwise than is known here.
-pub fn places() -> Option<KernelPlaces> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(DESCRIPTION).ok()?;
-    file.take(MAX_DESCRIPTION).read_to_end(&mut bytes).ok()?;
-    places_in(&Description::parse(&bytes)?)
-}
-
-fn places_in(types: &Description<'_>) -> Option<KernelPlaces> {
+/// From a task to a socket that it has open, of the running kernel; `None`: it does not describe itself, or otherwise
+/// than is known here.
+pub fn of_tasks() -> Option<KernelPlaces> {
+    let bytes = described()?;
+    let types = Description::parse(&bytes)?;
     Some(KernelPlaces {
         known: 1,
         task_files: types.place("task_struct", "files")?,
@@ -31,6 +27,26 @@ fn places_in(types: &Description<'_>) -> Option<KernelPlaces> {
         socket_sock: types.place("socket", "sk")?,
         sock_cookie: types.place("sock_common", "skc_cookie")?,
     })
+}
+
+/// From a socket to its namespace, likewise.
+pub fn of_sockets() -> Option<SocketPlaces> {
+    let bytes = described()?;
+    let types = Description::parse(&bytes)?;
+    Some(SocketPlaces {
+        sock_net: types.place("sock_common", "skc_net")?,
+        net_entry: types.place("net", "proc_net_stat")?,
+        entry_number: types.place("proc_dir_entry", "low_ino")?,
+        sock_port: types.place("sock_common", "skc_dport")?,
+    })
+}
+
+fn described() -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(DESCRIPTION).ok()?;
+    file.take(MAX_DESCRIPTION).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Kinds of types (`linux/btf.h`).
@@ -228,8 +244,10 @@ mod tests {
         if !std::path::Path::new(DESCRIPTION).exists() {
             return crate::skip::skipped("kernel_types::this_kernel", "the kernel does not describe itself");
         }
-        let places = places().unwrap();
+        let places = of_tasks().unwrap();
         assert!(places.task_files > 0 && places.socket_sock > 0, "{places:?}");
+        let places = of_sockets().unwrap();
+        assert!(places.sock_net > 0 && places.net_entry > 0, "{places:?}");
     }
 
     proptest! {

@@ -156,7 +156,7 @@ pub fn attach(ebpf: &mut Ebpf, root: &Root) -> Result<(), ProbeError> {
     Ok(())
 }
 
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, ProbeError>
+pub fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, ProbeError>
 where
     &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
 {
@@ -164,7 +164,7 @@ where
     program.try_into().map_err(refused(name))
 }
 
-fn refused(name: &'static str) -> impl Fn(ProgramError) -> ProbeError {
+pub fn refused(name: &'static str) -> impl Fn(ProgramError) -> ProbeError {
     move |source| ProbeError::Program {
         name,
         source: Box::new(source),

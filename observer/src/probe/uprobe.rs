@@ -115,7 +115,7 @@ impl Attacher {
                 source: Box::new(source),
             })?;
         let mut kernel: Array<MapData, [u8; size_of::<KernelPlaces>()]> = map(ebpf, "KERNEL")?;
-        if let Some(places) = kernel_types::places() {
+        if let Some(places) = kernel_types::of_tasks() {
             set(&mut kernel, "KERNEL", 0, bytes_of_places(&places))?;
         } else {
             tracing::warn!(
