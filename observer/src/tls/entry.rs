@@ -1,6 +1,6 @@
 //! Where a probe is cheap. Of a few instructions the kernel knows what they do, and does it itself; any other one is run by the
-//! processor out of line, in a single step, and the exception behind it costs a virtual machine an exit to its host, as
-//! every such exception does: 25 µs where that host is a guest itself, forty times the probe (`docs/tls.md`).
+//! processor out of line, in a single step, and the exception behind that is dear on a virtual machine: 25 µs where a probe
+//! without it takes 0.7 (`docs/tls.md`).
 
 /// In front of functions that are jumped to by address, where a compiler was asked for it. Nothing is changed by it, so
 /// that the function can be probed behind it as well.
