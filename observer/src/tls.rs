@@ -14,6 +14,7 @@ mod access;
 mod bytes;
 mod code;
 mod elf;
+mod entry;
 mod go;
 mod judge;
 mod layer;
@@ -43,7 +44,8 @@ pub enum Act {
     Cleared,
     /// `SSL_free`.
     Freed,
-    /// Entry and return of `SSL_write`: one point, the loader attaches both. So are the next three.
+    /// Entry and return of `SSL_write`: one point, the loader attaches both. So are the next three. Those of `SSL_write_ex` and
+    /// `SSL_read_ex` may be of a function that has the same arguments, and does the work of both names.
     Write,
     WriteEx,
     Read,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::bytes::Bytes;
 use super::elf::{Elf, Symbol};
-use super::{Act, Found, Library, Point, RandomPlace, Reason, random};
+use super::{Act, Found, Library, Point, RandomPlace, Reason, entry, random};
 
 const PREFIX: &str = "SSL_";
 
@@ -21,9 +21,19 @@ const OPTIONAL: [(&str, Act); 3] = [
     ("SSL_read_ex", Act::ReadEx),
     ("SSL_write_ex", Act::WriteEx),
 ];
+/// Of the same act: by the return value, and into memory.
+const PAIRS: [[(&str, Act); 2]; 2] = [
+    [("SSL_read", Act::Read), ("SSL_read_ex", Act::ReadEx)],
+    [("SSL_write", Act::Write), ("SSL_write_ex", Act::WriteEx)],
+];
 const RANDOM: &str = "SSL_get_client_random";
 /// `BoringSSL` alone has it.
 const BORING: &str = "SSL_set_custom_verify";
+
+/// Of one of a pair: OpenSSL's have 131 bytes.
+const MAX_FUNCTION: u64 = 4096;
+/// Enough for the first instruction, and what may be in front of it.
+const BEGINNING: u64 = 16;
 
 /// Of the data of a program that a version is looked for in; Node has 47 MB.
 const MAX_DATA: u64 = 64 << 20;
@@ -49,7 +59,20 @@ pub fn judge<B: Bytes + ?Sized>(elf: &Elf<'_, B>, name: &Path) -> Result<Option<
                 .ok_or(Reason::Damaged("a function outside of the code")),
         )
     };
-    let points = points.filter_map(offset).collect::<Result<Vec<_>, _>>()?;
+    let mut points = points.filter_map(offset).collect::<Result<Vec<_>, _>>()?;
+    for point in &mut points {
+        point.offset = beginning(elf, point.offset)?.0;
+    }
+    for pair in PAIRS {
+        if let Some(offset) = shared(elf, &functions, pair) {
+            let [(_, plain), (_, extended)] = pair;
+            points.retain(|point| ![plain, extended].contains(&point.act));
+            points.push(Point {
+                act: extended,
+                offset,
+            });
+        }
+    }
     let library = if functions.contains_key(BORING) {
         Library::BoringSsl
     } else {
@@ -61,6 +84,38 @@ pub fn judge<B: Bytes + ?Sized>(elf: &Elf<'_, B>, name: &Path) -> Result<Option<
         points,
         random: place(elf, &functions),
     }))
+}
+
+/// Where a function is probed that begins at `offset`, and whether that is cheap.
+fn beginning<B: Bytes + ?Sized>(elf: &Elf<'_, B>, offset: u64) -> Result<(u64, bool), Reason> {
+    let size = BEGINNING.min(elf.bytes().length().saturating_sub(offset));
+    let code = elf.bytes().piece(offset, size, BEGINNING)?;
+    let behind = entry::behind_landing(&code);
+    let first = usize::try_from(behind).ok().and_then(|behind| code.get(behind..));
+    Ok((offset + behind, entry::is_emulated(first.unwrap_or_default())))
+}
+
+/// The function that does the work of both of a pair, where it is cheaper to probe than they are. In OpenSSL it has no name that
+/// is kept; it is what the extended one passes its arguments on to, and what the plain one calls, once.
+fn shared<B: Bytes + ?Sized>(
+    elf: &Elf<'_, B>,
+    functions: &HashMap<&'static str, Symbol>,
+    pair: [(&str, Act); 2],
+) -> Option<u64> {
+    let [plain, extended] = pair.map(|(name, _)| functions.get(name).copied());
+    let (plain, extended) = (plain?, extended?);
+    let is_cheap = |symbol: Symbol| Some(beginning(elf, elf.code_offset(symbol.address)?).ok()?.1);
+    if is_cheap(plain)? && is_cheap(extended)? {
+        return None;
+    }
+    let code = |symbol: Symbol| {
+        let offset = elf.code_offset(symbol.address)?;
+        elf.bytes().piece(offset, symbol.size, MAX_FUNCTION).ok()
+    };
+    let target = entry::passed_on(&code(extended)?, extended.address)?;
+    let calls = entry::calls(&code(plain)?, plain.address, target)?;
+    let (offset, is_cheap) = beginning(elf, elf.code_offset(target)?).ok()?;
+    (calls.len() == 1 && is_cheap).then_some(offset)
 }
 
 fn place<B: Bytes + ?Sized>(

@@ -9,6 +9,10 @@ use std::path::Path;
 
 /// A file with one table of exported functions: names, numbers of a section (0: elsewhere), addresses.
 fn file(functions: &[(&str, u16, u64)]) -> Vec<u8> {
+    with_code(&[], functions)
+}
+
+fn with_code(code: &[u8], functions: &[(&str, u16, u64)]) -> Vec<u8> {
     let mut names = vec![0];
     let mut symbols = vec![0; 24];
     for (name, section, address) in functions {
@@ -31,7 +35,7 @@ fn file(functions: &[(&str, u16, u64)]) -> Vec<u8> {
         part(".dynsym", elf::SHT_DYNSYM, 2, symbols),
         part(".dynstr", elf::SHT_STRTAB, 0, names),
     ];
-    made::file(&[], &tables)
+    made::file(code, &tables)
 }
 
 const WHOLE: [(&str, u16, u64); 5] = [
@@ -77,6 +81,38 @@ fn offsets_in_the_file() {
     assert_eq!(found.points, expected);
     assert_eq!(found.version.as_deref(), Some("3"));
     assert_eq!(found.random, None);
+}
+
+/// Both names of writing leave it to one function, which begins with a push; of reading there is one name.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn one_function_for_both_names() {
+    // sub rsp, 24; call 0x50; and sub rsp, 8; call 0x50.
+    let plain = [0x48, 0x83, 0xec, 0x18, 0xe8, 0x17, 0, 0, 0];
+    let extended = [0x48, 0x83, 0xec, 0x08, 0xe8, 0x07, 0, 0, 0];
+    let mut code = [0xc3; 0x60];
+    code[0x30..0x39].copy_from_slice(&plain);
+    code[0x40..0x49].copy_from_slice(&extended);
+    let points = |code: &[u8]| {
+        let file = with_code(code, &WHOLE);
+        let found = judge(file.as_slice(), Path::new("libssl.so.3"))
+            .remove(0)
+            .unwrap();
+        let points = found
+            .points
+            .into_iter()
+            .map(|point| (point.act, point.offset - CODE));
+        points.skip(2).collect::<Vec<_>>()
+    };
+    let separate = [(Act::Read, 0x20), (Act::Write, 0x30), (Act::WriteEx, 0x40)];
+    assert_eq!(points(&code), separate, "it is no cheaper itself");
+    code[0x50] = 0x55;
+    assert_eq!(points(&code), [(Act::Read, 0x20), (Act::WriteEx, 0x50)]);
+    code[0x35] = 0x16;
+    assert_eq!(points(&code), separate, "they call two");
+    // endbr64 in front of a push.
+    code[0x20..0x25].copy_from_slice(&[0xf3, 0x0f, 0x1e, 0xfa, 0x55]);
+    assert_eq!(points(&code)[0], (Act::Read, 0x24));
 }
 
 #[test]
