@@ -3,7 +3,7 @@
 
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use observer_ebpf::change::{ESTABLISHED, LISTEN, place_of};
+use observer_ebpf::change::{CLOSE, ESTABLISHED, LISTEN, place_of};
 
 use crate::maps::{CHANGES, DATABASE_PORTS, SOCKET_PLACES, increase};
 use crate::user::read_kernel;
@@ -12,8 +12,13 @@ use crate::user::read_kernel;
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 #[inline(always)]
 pub fn changed(context: RawTracePointContext) -> i32 {
-    let (socket, old, new) = (context.arg::<u64>(0), context.arg::<i32>(1), context.arg::<i32>(2));
-    if old == LISTEN || new == LISTEN {
+    let (socket, old, new) = (
+        context.arg::<u64>(0),
+        context.arg::<i32>(1),
+        context.arg::<i32>(2),
+    );
+    // An accepted socket is a copy of the listening one at first, and so ceases to listen too, but is not closed.
+    if new == LISTEN || old == LISTEN && new == CLOSE {
         count(socket, true);
     } else if old == ESTABLISHED || new == ESTABLISHED {
         count(socket, false);

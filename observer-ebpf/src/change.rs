@@ -23,6 +23,7 @@ pub const PORT_WORDS: usize = (1 << 16) / 64;
 
 /// The kernel's numbers (`TCP_*`).
 pub const ESTABLISHED: i32 = 1;
+pub const CLOSE: i32 = 7;
 pub const LISTEN: i32 = 10;
 
 /// Where in the set a port is: the word, and the bit in it.

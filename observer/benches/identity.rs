@@ -144,7 +144,11 @@ fn gauges() {
     };
     let ports = Ports::default();
     let (_programs, changes) = changes(&ports);
-    let told = if changes.is_some() { "told of changes" } else { "looking for changes" };
+    let told = if changes.is_some() {
+        "told of changes"
+    } else {
+        "looking for changes"
+    };
     let collector = Collector::new(settings, ports, catalog(), Arc::default());
     let mut collector = collector.with_changes(changes);
     for _ in 0..5 {
@@ -185,7 +189,10 @@ fn changes(ports: &Ports) -> (Option<Probe>, Option<Box<dyn Changes>>) {
     match attached {
         Ok((mut probe, _ring)) => {
             let changes = probe.changes(ports.numbers());
-            (Some(probe), changes.map(|changes| Box::new(changes) as Box<dyn Changes>))
+            (
+                Some(probe),
+                changes.map(|changes| Box::new(changes) as Box<dyn Changes>),
+            )
         }
         Err(error) => {
             println!("SKIPPED being told of changes: {error}");

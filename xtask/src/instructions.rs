@@ -127,7 +127,7 @@ pub fn prepare() -> Result<()> {
 }
 
 pub fn measure(workspace: &Workspace) -> Result<Vec<Cost>> {
-    let program = build_bench(workspace)?;
+    let program = build_counted(workspace)?;
     let ways = FORMS
         .iter()
         .flat_map(|form| AT_ONCE.map(|at_once| (*form, at_once)));
@@ -144,15 +144,15 @@ pub fn measure(workspace: &Workspace) -> Result<Vec<Cost>> {
     Ok(costs)
 }
 
-fn build_bench(workspace: &Workspace) -> Result<PathBuf> {
-    let mut bench = process::command(cargo());
-    bench
+fn build_counted(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = process::command(cargo());
+    cargo
         .args([
-            "bench",
-            "--no-run",
+            "build",
+            "--release",
             "--package",
             "observer",
-            "--bench",
+            "--bin",
             "instructions",
         ])
         .args(["--message-format", "json-render-diagnostics"])
@@ -161,12 +161,12 @@ fn build_bench(workspace: &Workspace) -> Result<PathBuf> {
     // Decoding needs no kernel object. Where there is one, with it the daemon need not be built anew for this.
     let object = workspace.kernel_object();
     if object.is_file() {
-        bench.env(build::KERNEL_OBJECT, object);
+        cargo.env(build::KERNEL_OBJECT, object);
     }
     // What cargo says about its progress goes where xtask's goes.
-    let output = bench.stderr(Stdio::inherit()).output()?;
+    let output = cargo.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        bail!("`{}` failed; its output above says why", process::shown(&bench));
+        bail!("`{}` failed; its output above says why", process::shown(&cargo));
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     let program = messages.lines().find_map(|line| {
@@ -174,7 +174,7 @@ fn build_bench(workspace: &Workspace) -> Result<PathBuf> {
         let is_it = message["target"]["name"] == "instructions";
         is_it.then(|| message["executable"].as_str().map(PathBuf::from))?
     });
-    program.context("cargo built no bench `instructions`")
+    program.context("cargo built no program `instructions`")
 }
 
 fn count(program: &Path, form: &str, at_once: u32, batches: u64) -> Result<u64> {

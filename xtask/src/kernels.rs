@@ -80,11 +80,11 @@ fn run(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<ExitCo
                 outcome: Outcome::parse(&said),
                 suite: Suite::parse(&said),
             };
+            let [names, changes] = run.suite.tests();
             println!(
-                "{}; {}; names {}",
+                "{}; {}; names {names}, changes {changes}",
                 run.outcome.row(&run.kernel),
-                run.suite.summary(),
-                run.suite.named()
+                run.suite.summary()
             );
             runs.push(run);
         }

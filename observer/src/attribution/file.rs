@@ -55,7 +55,10 @@ mod tests {
             let whole = std::fs::read_to_string(&path).unwrap();
             let read = read(&path, 1 << 24).unwrap();
             let lines = |text: &str| text.lines().count();
-            assert!(lines(&read).abs_diff(lines(&whole)) <= lines(&whole) / 4, "{name}");
+            assert!(
+                lines(&read).abs_diff(lines(&whole)) <= lines(&whole) / 4,
+                "{name}"
+            );
             assert!(read.ends_with('\n'), "{name}");
         }
     }

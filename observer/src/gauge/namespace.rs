@@ -5,12 +5,15 @@
 //! those that were read longest ago, since as many may have come as gone. With `sock_diag` it would be faster, but entering
 //! a namespace takes `CAP_SYS_ADMIN`.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod turn;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use observer_ebpf::change::MAX_NAMESPACES;
 
+use self::turn::{Due, Kind, in_turn};
 use super::account::Books;
 use crate::attribution::file;
 use crate::attribution::process::Processes;
@@ -238,49 +241,6 @@ impl Held {
     }
 }
 
-/// What there is to say for reading a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Changed,
-    /// As many sockets as when it was read.
-    Unchanged,
-    /// Nothing.
-    Current,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    kind: Kind,
-    read: Option<Instant>,
-}
-
-/// One that has changed, one that has not, and so on, of each kind the oldest first. Of those that need not be read, for a
-/// check the oldest.
-fn in_turn<T>(due: Vec<(Due, T)>, is_check: bool) -> Vec<T> {
-    let (mut changed, mut unchanged) = (VecDeque::new(), VecDeque::new());
-    let mut may_check = is_check;
-    let mut all = due;
-    all.sort_by_key(|(due, _)| due.read);
-    for (due, item) in all {
-        match due.kind {
-            Kind::Changed => changed.push_back(item),
-            Kind::Unchanged => unchanged.push_back(item),
-            Kind::Current if may_check => {
-                may_check = false;
-                unchanged.push_front(item);
-            }
-            Kind::Current => {}
-        }
-    }
-    let total = changed.len() + unchanged.len();
-    let mut order = Vec::with_capacity(total);
-    while order.len() < total {
-        order.extend(changed.pop_front());
-        order.extend(unchanged.pop_front());
-    }
-    order
-}
-
 /// TCP sockets of the process's namespace in use, which the kernel counts as they come and go.
 fn in_use(processes: &Processes, pid: u32) -> u64 {
     ["net/sockstat", "net/sockstat6"]
@@ -314,33 +274,6 @@ mod tests {
         check("", None);
     }
 
-    /// Five change in every pass, which is all that there is time for: the others have their turn nevertheless.
-    #[test]
-    fn a_quiet_namespace_among_busy_ones() {
-        let start = Instant::now();
-        let mut read: Vec<Option<Instant>> = vec![Some(start); 8];
-        for pass in 1..=6 {
-            let now = start + Duration::from_secs(5 * pass);
-            let due = |number: usize, read: Option<Instant>| Due {
-                kind: if number >= 5 { Kind::Unchanged } else { Kind::Changed },
-                read,
-            };
-            let all = read.iter().enumerate();
-            let all = all.map(|(number, at)| (due(number, *at), number)).collect();
-            let order = in_turn(all, false);
-            assert_eq!(order.len(), read.len());
-            for number in order.into_iter().take(5) {
-                read[number] = Some(now);
-            }
-        }
-        let oldest = read.iter().flatten().min().unwrap();
-        assert!(
-            *oldest >= start + Duration::from_secs(5 * 3),
-            "{:?}",
-            start - *oldest
-        );
-    }
-
     /// Counted by the test.
     #[derive(Clone, Debug, Default)]
     struct Counted(Arc<Mutex<HashMap<u64, u64>>>);
@@ -361,9 +294,7 @@ mod tests {
         let counted = Counted::default();
         let mut namespaces = Namespaces::new(Some(1), None);
         namespaces.set_changes(Box::new(counted.clone()));
-        let accounts: Vec<_> = (0..3)
-            .map(|pid| Account::Process { pid, started: 1 })
-            .collect();
+        let accounts: Vec<_> = (0..3).map(|pid| Account::Process { pid, started: 1 }).collect();
         let processes = Processes::new("/proc");
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
@@ -373,7 +304,11 @@ mod tests {
             namespaces.learn(found.map(|(account, space)| (account, own, space)));
             namespaces.read(&processes, at(seconds));
             let read_now = |held: &Held| held.read == Some(at(seconds));
-            let mut read: Vec<_> = namespaces.held.iter().filter(|(_, held)| read_now(held)).collect();
+            let mut read: Vec<_> = namespaces
+                .held
+                .iter()
+                .filter(|(_, held)| read_now(held))
+                .collect();
             read.sort_by_key(|(space, _)| **space);
             let read: Vec<_> = read.into_iter().map(|(space, _)| *space).collect();
             (read, namespaces.oldest(at(seconds)))

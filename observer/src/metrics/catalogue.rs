@@ -116,7 +116,10 @@ pub static UNKNOWN_FIELDS: Family = own(Kind::Counter, "marty_observer_unknown_h
 pub static RESYNCHRONISATIONS: Family = own(Kind::Counter, "marty_observer_resynchronisations_total", &[])
     .help("Times that a frame boundary was found again after a loss or a late start.");
 pub static CONNECTIONS: Family = own(Kind::Gauge, "marty_observer_connections", &["protocol"])
-    .help("Open TCP connections by what they carry. gRPC inside of tls stays hidden.");
+    .help(
+        "Open TCP connections by what they carry. What is inside of tls stays hidden, but where it is looked into (--tls) and \
+         tied to its socket.",
+    );
 pub static CONNECTIONS_SEEN: Family = own(
     Kind::Counter,
     "marty_observer_connections_seen_total",
@@ -163,7 +166,10 @@ pub static LEFT_OUT: Family = own(Kind::Gauge, "marty_observer_left_out", &["wha
     );
 pub static OLDEST_SOCKETS: Family = own(Kind::Gauge, "marty_observer_oldest_sockets_seconds", &[])
     .unit(Unit::Seconds)
-    .help("Age of the oldest list of sockets of another network namespace: database connections there may be so old.");
+    .help(
+        "Age of the oldest list of sockets of another network namespace in which something has, or may have, changed since: \
+         database connections there may be so old.",
+    );
 pub static PROCESSES_DENIED: Family = own(Kind::Gauge, "marty_observer_processes_denied", &[])
     .help("Processes whose sockets may not be seen, which takes CAP_SYS_PTRACE, at the last look.");
 pub static GAUGE_PASS: Family = own(Kind::Gauge, "marty_observer_collection_seconds", &[])

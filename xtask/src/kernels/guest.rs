@@ -15,11 +15,13 @@ use crate::process;
 const MAX_SECONDS: &str = "1800";
 /// Where Debian keeps the certificates of authorities.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Lines of a guest's output: the ends of the capture test, of the truth, of the truth over TLS and of the test of names.
+/// Lines of a guest's output: the ends of the capture test, of the truth, of the truth over TLS, and of the tests of names and
+/// of changes of sockets.
 pub const STATUS: &str = "guest: status ";
 pub const TRUTH: &str = "guest: truth ";
 pub const ENCRYPTED: &str = "guest: encrypted ";
 pub const NAMES: &str = "guest: names ";
+pub const CHANGES: &str = "guest: changes ";
 /// In place of the exit status of a test that has said so.
 pub const SKIPPED: i32 = 77;
 
@@ -33,6 +35,14 @@ pub fn init(line: &str, filter: &str) -> String {
         )
     };
     let (plain, encrypted) = (truth(suite::plain()), truth(suite::encrypted()));
+    let test = |program: &str, end: &str| {
+        format!(
+            "env CARGO_BIN_EXE_tonic-peer=/suite/peer OBSERVER_DAEMON=/suite/observer /suite/{program} --nocapture > /tmp/said 2>&1\n\
+             end=$?; grep -q ^SKIPPED /tmp/said && end={SKIPPED}\n\
+             echo \"{end}$end\" > {line}; cat /tmp/said > {line}\n"
+        )
+    };
+    let (names, changes) = (test("names", NAMES), test("changes", CHANGES));
     format!(
         "#!/bin/busybox sh\n\
          export PATH=/bin HOME=/ OBSERVER_KERNEL_OBJECT=/object RUST_BACKTRACE=0\n\
@@ -44,9 +54,7 @@ pub fn init(line: &str, filter: &str) -> String {
          echo \"{STATUS}$?\" > {line}\n\
          {plain}echo \"{TRUTH}$?\" > {line}\n\
          {encrypted}echo \"{ENCRYPTED}$?\" > {line}\n\
-         env CARGO_BIN_EXE_tonic-peer=/suite/peer OBSERVER_DAEMON=/suite/observer /suite/names --nocapture > /tmp/names 2>&1\n\
-         names=$?; grep -q ^SKIPPED /tmp/names && names={SKIPPED}\n\
-         echo \"{NAMES}$names\" > {line}; cat /tmp/names > {line}; sync\n\
+         {names}{changes}sync\n\
          reboot -f\n"
     )
 }
@@ -73,6 +81,7 @@ pub fn image(image: &Path, programs: &Programs, init: &str) -> Result<()> {
     archive.file("suite/CACHEDIR.TAG", &[]);
     archive.file("suite/judge", &read(&programs.truth)?);
     archive.file("suite/names", &read(&programs.names)?);
+    archive.file("suite/changes", &read(&programs.changes)?);
     archive.file("suite/peer", &read(&programs.peer)?);
     archive.file("suite/go-peer", &read(&programs.go_peer)?);
     archive.file("suite/observer", &read(&programs.daemon)?);

@@ -13,7 +13,8 @@ of Debian's (cloud flavour, 2 CPUs; amd64, and arm64 as a Cortex-A57) in an emul
 (`tests/tests/capture_exchange.rs`), which compares every header frame byte for byte, and the short form of
 [the truth](truth.md), with the daemon as it is released and tonic as server and client; over TLS (`--tls`) grpc-go. The kernel programs are the same
 everywhere, but for the registers that they read inside of processes; daemon and tests are built for each architecture. *Names* is `tests/tests/identity_kubernetes.rs`: pods by their
-cgroups, which guests have in version 2 alone, and an API server that is away, refuses and comes back.
+cgroups, which guests have in version 2 alone, and an API server that is away, refuses and comes back. *Changes* is
+`tests/tests/socket_changes.rs`: what the kernel counts of sockets in another network namespace.
 ";
 
 /// One kernel's results.
@@ -30,20 +31,20 @@ pub fn page(date: &str, runs: &[Run], count: usize) -> String {
     if runs.len() < count {
         let _ = writeln!(text, "Stopped after {} of {count} kernels.", runs.len());
     }
-    text += "\n| kernel | programs attached in | captured | truth | names |\n|---|---|---|---|---|\n";
+    text += "\n| kernel | programs attached in | captured | truth | names | changes |\n|---|---|---|---|---|---|\n";
     for Run {
         kernel,
         outcome,
         suite,
     } in runs
     {
+        let [names, changes] = suite.tests();
         let _ = writeln!(
             text,
-            "| {kernel} | {} | {} | {} | {} |",
+            "| {kernel} | {} | {} | {} | {names} | {changes} |",
             outcome.attached(),
             outcome.captured(),
-            suite.summary(),
-            suite.named()
+            suite.summary()
         );
     }
     let kernels: Vec<&str> = runs.iter().map(|run| run.kernel.as_str()).collect();
@@ -103,7 +104,7 @@ mod tests {
     fn a_run_that_was_stopped() {
         let said = "attached in 2.5s\nx: 2 ends, 300 frames, 9 header bytes\nguest: status 0\n\
             [1/2] one-stream tonic <- tonic: 3 / 3 / 0 / 0, client side 3 / 2 / 0 / 1 FAILED (1 s)\n\
-            [2/2] ipv6: SKIPPED: no IPv6\nguest: truth 1\nguest: encrypted 0\nguest: names 101\n";
+            [2/2] ipv6: SKIPPED: no IPv6\nguest: truth 1\nguest: encrypted 0\nguest: names 101\nguest: changes 0\n";
         let run = Run {
             kernel: "6.1".to_owned(),
             outcome: Outcome::parse(said),
@@ -112,7 +113,7 @@ mod tests {
         let text = page("today", &[run], 2);
         for line in [
             "Stopped after 1 of 2 kernels.",
-            "| 6.1 | 2.5 s | 300 frames of 2 sockets, byte for byte | 0 right, 1 failed, 1 skipped | failed (101) |",
+            "| 6.1 | 2.5 s | 300 frames of 2 sockets, byte for byte | 0 right, 1 failed, 1 skipped | failed (101) | right |",
             "| one-stream | 3 / 3 / 0 / 0<br>3 / 2 / 0 / 1 ! |",
             "| sizes | did not end |",
             "- ipv6, 6.1: no IPv6",

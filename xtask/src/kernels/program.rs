@@ -14,9 +14,10 @@ use crate::process;
 use crate::workspace::{Workspace, cargo};
 
 /// Programs from all over the test suite would take each kernel minutes; these have all that differs between kernels: what is
-/// captured, and names by the cgroups, of which guests have those of v2 alone.
+/// captured, names by the cgroups, of which guests have those of v2 alone, and what is read of the kernel's own memory.
 const CAPTURE: &str = "capture_exchange";
 const NAMES: &str = "identity_kubernetes";
+const CHANGES: &str = "socket_changes";
 /// The target is always named, so that these are not the flags of build scripts.
 const STATIC: &str = "-Ctarget-feature=+crt-static";
 
@@ -24,6 +25,7 @@ const STATIC: &str = "-Ctarget-feature=+crt-static";
 pub struct Programs {
     pub capture: PathBuf,
     pub names: PathBuf,
+    pub changes: PathBuf,
     /// Of the machine it knows the byte order and, inside of processes, the registers.
     pub object: PathBuf,
     pub daemon: PathBuf,
@@ -46,6 +48,7 @@ impl Programs {
         let daemon = daemon(workspace, architecture, &object)?;
         let capture = static_test(workspace, architecture, CAPTURE)?;
         let names = static_test(workspace, architecture, NAMES)?;
+        let changes = static_test(workspace, architecture, CHANGES)?;
         let parts = [
             "build",
             "--package",
@@ -64,6 +67,7 @@ impl Programs {
         Ok(Self {
             capture,
             names,
+            changes,
             object,
             daemon,
             truth: built.join("truth"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::guest::{ENCRYPTED as ENCRYPTED_TRUTH, NAMES, SKIPPED, TRUTH};
+use super::guest::{CHANGES, ENCRYPTED as ENCRYPTED_TRUTH, NAMES, SKIPPED, TRUTH};
 
 /// In the order of the table. Guests are emulated, some thirty times slower than this machine, so what only takes long is
 /// left out (another observer has to be attached, thousands of calls). What a guest cannot have (a second implementation, proxies,
@@ -75,6 +75,8 @@ pub struct Suite {
     pub encrypted: Option<i32>,
     /// The same of the test of names.
     pub names: Option<i32>,
+    /// The same of the test of changes of sockets.
+    pub changes: Option<i32>,
 }
 
 impl Suite {
@@ -87,6 +89,8 @@ impl Suite {
                 suite.encrypted = status.parse().ok();
             } else if let Some(status) = line.strip_prefix(NAMES) {
                 suite.names = status.parse().ok();
+            } else if let Some(status) = line.strip_prefix(CHANGES) {
+                suite.changes = status.parse().ok();
             } else if let Some((name, cell)) = cell(line) {
                 suite.cells.insert(name.to_owned(), cell);
             }
@@ -96,18 +100,18 @@ impl Suite {
 
     pub fn is_good(&self) -> bool {
         let mut wanted = SITUATIONS.iter().chain(&OVER_TLS);
-        [self.status, self.encrypted, self.names] == [Some(0); 3]
+        [self.status, self.encrypted, self.names, self.changes] == [Some(0); 4]
             && wanted.all(|name| self.cells.contains_key(*name))
     }
 
-    /// How the test of names has ended.
-    pub fn named(&self) -> String {
-        match self.names {
+    /// How the tests of names and of changes have ended.
+    pub fn tests(&self) -> [String; 2] {
+        [self.names, self.changes].map(|end| match end {
             Some(0) => "right".to_owned(),
             Some(SKIPPED) => "SKIPPED".to_owned(),
             Some(status) => format!("failed ({status})"),
             None => "did not end".to_owned(),
-        }
+        })
     }
 
     /// Its result in a few words.
@@ -152,7 +156,7 @@ mod tests {
     fn lines_of_a_run() {
         let said = "seed 1\r\n[1/3] one-stream tonic <- tonic: 120 / 120 / 0 / 0, client side 120 / 119 / 0 / 1 FAILED (2.1 s)\r\n\
             [2/3] namespaces: SKIPPED: ip netns add failed: no\r\n[3/3] sizes tonic <- tonic: 2 / 2 / 0 / 0, client side 2 / 2 / 0 / 0 (9 s)\n\
-            FAILED one-stream: x\nguest: truth 1\r\nguest: encrypted 0\nguest: names 0\r\n";
+            FAILED one-stream: x\nguest: truth 1\r\nguest: encrypted 0\nguest: names 0\r\nguest: changes 77\n";
         let suite = Suite::parse(said);
         let counts = |server: &str, client: &str, failed| Cell::Counts {
             server: server.into(),
@@ -174,8 +178,11 @@ mod tests {
         assert_eq!(suite.summary(), "1 right, 1 failed, 1 skipped");
         assert!(!suite.is_good());
         assert_eq!(
-            (suite.named(), Suite::parse("").named()),
-            ("right".into(), "did not end".into())
+            (suite.tests(), Suite::parse("").tests()),
+            (
+                ["right", "SKIPPED"].map(str::to_owned),
+                ["did not end", "did not end"].map(str::to_owned)
+            )
         );
         assert_eq!(
             Suite::parse("").summary(),
