@@ -197,7 +197,7 @@ impl Probe {
         match started {
             Ok(Some(changes)) => return Some(changes),
             Ok(None) => tracing::info!(
-                "the kernel does not describe its types: changes of sockets in pods are looked for, not told"
+                "the kernel does not describe its types as they are: changes of sockets in pods are looked for, not told"
             ),
             Err(error) => tracing::warn!(%error, "changes of sockets in pods are looked for, not told"),
         }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 /// What is asked for at first: nearly all of them fit.
 const ROOM: usize = 4096;
-/// The kernel answers with as many lines as there is room for, and none of these files has one of this length. So much room
-/// left over is the end, and the kernel need not be asked for it.
+/// The kernel answers with as many lines as there is room for (`seq_read_iter`, since 2.6), and none of the files of several
+/// has one of this length. So much room left over is the end, and the kernel need not be asked for it.
 const LINE: usize = 1024;
 
 /// At most `limit` bytes of the file. Kernel files have no length that could be asked for beforehand.

@@ -81,7 +81,8 @@ impl Processes {
     }
 
     /// Which network namespace the process is in, as a number that is equal for processes in the same one. The
-    /// inode of its view of `net/stat` serves: it needs no `CAP_SYS_PTRACE`, unlike `ns/net`.
+    /// inode of its view of `net/stat` serves: it needs no `CAP_SYS_PTRACE`, unlike `ns/net`. (Of a process that has entered another
+    /// namespace kernels before 5.11 may still show the former one's.)
     pub fn network_namespace(&self, pid: u32) -> Option<u64> {
         fs::metadata(self.path(pid, "net/stat"))
             .ok()

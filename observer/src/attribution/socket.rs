@@ -85,6 +85,10 @@ impl Address {
         Ipv6Addr::from(self.ip).to_canonical()
     }
 
+    pub fn is_v4(&self) -> bool {
+        self.ip().is_ipv4()
+    }
+
     /// `0.0.0.0` or `::`.
     pub fn is_any(&self) -> bool {
         self.ip().is_unspecified()
@@ -162,12 +166,14 @@ impl Sockets {
         self.entries.get(*at)
     }
 
-    /// The socket that listens at an address, the one bound to that very address before one bound to all.
+    /// The socket that listens at an address: the one bound to that very address before one bound to all of its family, and
+    /// that before one bound to all of both, as the kernel chooses. The order of the list says nothing.
     pub fn listener(&self, address: Address) -> Option<&Entry> {
         let places = self.index().listeners.get(&address.port)?;
         let listening = || places.iter().filter_map(|at| self.entries.get(*at));
         listening()
             .find(|entry| entry.local.ip == address.ip)
+            .or_else(|| listening().find(|entry| entry.local.is_any() && entry.local.is_v4() == address.is_v4()))
             .or_else(|| listening().find(|entry| entry.local.is_any()))
     }
 }
@@ -200,5 +206,29 @@ mod tests {
         assert_eq!(inode(sockets.listener(server)), Some(3));
         assert_eq!(inode(sockets.listener(at([127, 0, 0, 2], 8081))), Some(1));
         assert_eq!(inode(sockets.listener(client)), None);
+    }
+
+    /// Whichever of two began to listen first.
+    #[test]
+    fn a_listener_of_each_family() {
+        let any_v4 = Address::new([0; 4], 8081);
+        let any_v6 = Address::new([0; 16], 8081);
+        let entry = |local, inode| Entry {
+            local,
+            remote: Address::new([0; 4], 0),
+            state: State::Listen,
+            inode,
+            cgroup: 0,
+        };
+        let (v4, v6) = (entry(any_v4, 4), entry(any_v6, 6));
+        let both = [vec![v4, v6], vec![v6, v4]].map(Sockets::of);
+        let found = |sockets: &Sockets, address| sockets.listener(address).unwrap().inode;
+        let localhost = Address::new([127, 0, 0, 1], 8081);
+        for sockets in both {
+            assert_eq!(found(&sockets, localhost), 4);
+            let address = Address::new(std::net::Ipv6Addr::LOCALHOST, 8081);
+            assert_eq!(found(&sockets, address), 6);
+        }
+        assert_eq!(found(&Sockets::of(vec![v6]), localhost), 6, "it takes both");
     }
 }

@@ -167,8 +167,8 @@ pub static LEFT_OUT: Family = own(Kind::Gauge, "marty_observer_left_out", &["wha
 pub static OLDEST_SOCKETS: Family = own(Kind::Gauge, "marty_observer_oldest_sockets_seconds", &[])
     .unit(Unit::Seconds)
     .help(
-        "Age of the oldest list of sockets of another network namespace in which something has, or may have, changed since: \
-         database connections there may be so old.",
+        "For how long a list of sockets of another network namespace has been behind at most: database connections there may \
+         be so old.",
     );
 pub static PROCESSES_DENIED: Family = own(Kind::Gauge, "marty_observer_processes_denied", &[])
     .help("Processes whose sockets may not be seen, which takes CAP_SYS_PTRACE, at the last look.");

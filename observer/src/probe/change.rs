@@ -1,24 +1,34 @@
 //! The program that counts, for each network namespace, what changes its list of sockets for the gauges.
 
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
-use aya::programs::RawTracePoint;
+use aya::programs::{ProgramFd, RawTracePoint};
 use observer_ebpf::change::{PORT_WORDS, SocketPlaces, place_of};
 
 use super::program::{program, refused};
 use super::{ProbeError, kernel_types, map};
+use crate::attribution::process::Processes;
 use crate::gauge::namespace;
+use crate::gauge::namespace::Changes as _;
 
 const PROGRAM: &str = "changed";
-/// Called before every change of a TCP socket's state.
+/// Called before every change of a TCP socket's state, since 4.16.
 const TRACEPOINT: &str = "inet_sock_set_state";
 
 /// How often something has changed in each namespace that was asked about.
 #[derive(Debug)]
-pub struct Changes(HashMap<MapData, u32, u64>);
+pub struct Changes {
+    counts: HashMap<MapData, u32, u64>,
+    program: ProgramFd,
+}
 
 impl Changes {
-    /// Begins to count connections to `ports`, and listening sockets; nothing where the kernel does not describe its types.
+    /// Begins to count connections to `ports`, and listening sockets; nothing where the kernel does not describe its types, or
+    /// otherwise than it is.
     pub(super) fn start(
         ebpf: &mut Ebpf,
         ports: impl Iterator<Item = u16>,
@@ -38,16 +48,32 @@ impl Changes {
         let program: &mut RawTracePoint = program(ebpf, PROGRAM)?;
         program.load().map_err(refused(PROGRAM))?;
         program.attach(TRACEPOINT).map_err(refused(PROGRAM))?;
-        Ok(Some(Self(map(ebpf, "CHANGES")?)))
+        let program = program.fd().and_then(|fd| Ok(fd.try_clone()?));
+        let mut changes = Self {
+            program: program.map_err(refused(PROGRAM))?,
+            counts: map(ebpf, "CHANGES")?,
+        };
+        Ok(changes.does_count().unwrap_or(false).then_some(changes))
+    }
+
+    /// Whether a socket of this process is noticed. What is read of the kernel's memory, if it is another one's or may not be read, gives
+    /// no error, but nothing.
+    fn does_count(&mut self) -> Option<bool> {
+        let own = Processes::new("/proc").network_namespace(std::process::id())?;
+        let before = self.count(own)?;
+        drop(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?);
+        let after = self.count(own)?;
+        self.forget(own);
+        Some(after > before)
     }
 }
 
 impl namespace::Changes for Changes {
     fn count(&mut self, space: u64) -> Option<u64> {
         let space = u32::try_from(space).ok()?;
-        match self.0.get(&space, 0) {
+        match self.counts.get(&space, 0) {
             Ok(count) => Some(count),
-            Err(MapError::KeyNotFound) => self.0.insert(space, 0, 0).ok().map(|()| 0),
+            Err(MapError::KeyNotFound) => self.counts.insert(space, 0, 0).ok().map(|()| 0),
             Err(_) => None,
         }
     }
@@ -55,9 +81,22 @@ impl namespace::Changes for Changes {
     fn forget(&mut self, space: u64) {
         if let Ok(space) = u32::try_from(space) {
             // Never asked about is as good.
-            let _ = self.0.remove(&space);
+            let _ = self.counts.remove(&space);
         }
     }
+
+    /// The kernel does not run a program within itself (since 6.1), as when a packet comes in the middle of it; it counts that (since
+    /// 5.12), and tells it in text alone.
+    fn missed(&self) -> u64 {
+        let descriptor = self.program.as_fd().as_raw_fd();
+        let told = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap_or_default();
+        misses(&told)
+    }
+}
+
+fn misses(told: &str) -> u64 {
+    let count = told.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The map stays the programs': they are not loaded yet.
@@ -92,4 +131,16 @@ fn bytes_of(places: SocketPlaces) -> [u8; size_of::<SocketPlaces>()] {
         target.copy_from_slice(&value.to_ne_bytes());
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_has_missed() {
+        assert_eq!(misses("prog_type:\t17\nrun_cnt:\t0\nrecursion_misses:\t12\n"), 12);
+        assert_eq!(misses("prog_type:\t17\n"), 0);
+        assert_eq!(misses(""), 0);
+    }
 }

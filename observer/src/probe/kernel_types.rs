@@ -94,7 +94,7 @@ impl<'a> Description<'a> {
             types.push(at);
             at = at
                 .checked_add(TYPE)?
-                .checked_add(length_behind(word(bytes, at + 4)?))?;
+                .checked_add(length_behind(word(bytes, at + 4)?)?)?;
         }
         Some(Self {
             bytes,
@@ -168,15 +168,16 @@ const fn count_of(info: u32) -> usize {
     (info & 0xffff) as usize
 }
 
-/// What follows the head of a type.
-const fn length_behind(info: u32) -> usize {
-    match kind_of(info) {
+/// What follows the head of a type; `None`: it is of a kind that is newer than this (the newest here is of 6.0).
+const fn length_behind(info: u32) -> Option<usize> {
+    Some(match kind_of(info) {
         kind::INT | kind::VARIABLE | kind::DECLARATION_TAG => 4,
         kind::ARRAY => 12,
         kind::STRUCT | kind::UNION | kind::SECTION | kind::ENUM64 => 12 * count_of(info),
         kind::ENUM | kind::PROTOTYPE => 8 * count_of(info),
-        _ => 0,
-    }
+        0..=kind::ENUM64 => 0,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

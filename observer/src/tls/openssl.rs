@@ -63,8 +63,12 @@ pub fn judge<B: Bytes + ?Sized>(elf: &Elf<'_, B>, name: &Path) -> Result<Option<
     for point in &mut points {
         point.offset = beginning(elf, point.offset)?.0;
     }
-    for pair in PAIRS {
-        if let Some(offset) = shared(elf, &functions, pair) {
+    let found = PAIRS.map(|pair| shared(elf, &functions, pair));
+    // What everything calls (`__fentry__`) does no work of theirs.
+    let [reading, writing] = found;
+    let is_theirs = reading.is_none() || reading != writing;
+    for (pair, offset) in PAIRS.into_iter().zip(found) {
+        if let Some(offset) = offset.filter(|_| is_theirs) {
             let [(_, plain), (_, extended)] = pair;
             points.retain(|point| ![plain, extended].contains(&point.act));
             points.push(Point {

@@ -73,7 +73,7 @@ fn request(family: u8, states: u32) -> Vec<u8> {
     bytes
 }
 
-/// `inet_diag_req`: there is a family in it, but the kernel does not look at it.
+/// `inet_diag_req`: there is a family in it, but the kernel does not look at it (`inet_diag_dump_compat`, at least 5.10 to 6.18).
 fn of_both_families(states: u32) -> Vec<u8> {
     let mut bytes = header(TCPDIAG_GETSOCK, 4 + SOCKET + 8);
     bytes.extend([AF_INET, 0, 0, 0]);
@@ -103,11 +103,14 @@ fn parse(mut bytes: &[u8], sockets: &mut Sockets) -> io::Result<bool> {
             break;
         };
         match kind {
-            NLMSG_DONE => return Ok(true),
-            NLMSG_ERROR => {
-                let code = u32_at(message, HEADER).map_or(0, u32::cast_signed);
-                return Err(io::Error::from_raw_os_error(code.saturating_neg()));
+            // With an error too, where the kernel has nothing to list with.
+            NLMSG_DONE => {
+                return match code(message) {
+                    code if code < 0 => Err(io::Error::from_raw_os_error(code.saturating_neg())),
+                    _ => Ok(true),
+                };
             }
+            NLMSG_ERROR => return Err(io::Error::from_raw_os_error(code(message).saturating_neg())),
             SOCK_DIAG_BY_FAMILY | TCPDIAG_GETSOCK => {
                 if let Some(entry) = message.get(HEADER..).and_then(parse_entry) {
                     sockets.push(entry);
@@ -120,6 +123,10 @@ fn parse(mut bytes: &[u8], sockets: &mut Sockets) -> io::Result<bool> {
         bytes = bytes.get(step..).unwrap_or_default();
     }
     Ok(false)
+}
+
+fn code(message: &[u8]) -> i32 {
+    u32_at(message, HEADER).map_or(0, u32::cast_signed)
 }
 
 /// `inet_diag_msg` and the attributes behind it.
@@ -215,6 +222,19 @@ mod tests {
             let found = sockets.listener(server).unwrap();
             assert_eq!((found.state, found.cgroup != 0), (State::Listen, true));
         }
+    }
+
+    #[test]
+    fn an_end_that_is_an_error() {
+        let end = |code: i32| {
+            let mut bytes = 20_u32.to_ne_bytes().to_vec();
+            bytes.extend(NLMSG_DONE.to_ne_bytes());
+            bytes.extend([0; 10]);
+            bytes.extend(code.to_ne_bytes());
+            parse(&bytes, &mut Sockets::default())
+        };
+        assert!(end(0).unwrap());
+        assert_eq!(end(-2).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     proptest! {

@@ -14,9 +14,10 @@ const MAX_LINE: u64 = 512;
 pub fn read(processes: &Processes, pid: u32, states: &[State]) -> io::Result<Sockets> {
     let mut sockets = Sockets::default();
     collect(File::open(processes.path(pid, "net/tcp"))?, states, &mut sockets)?;
-    // Absent where IPv6 is not compiled in or switched off.
-    if let Ok(file) = File::open(processes.path(pid, "net/tcp6")) {
-        collect(file, states, &mut sockets)?;
+    match File::open(processes.path(pid, "net/tcp6")) {
+        Ok(file) => collect(file, states, &mut sockets)?,
+        // Absent where IPv6 is not compiled in or switched off; or the process has ended meanwhile, and nothing is known.
+        Err(_) => drop(File::open(processes.path(pid, "net/tcp"))?),
     }
     Ok(sockets)
 }
