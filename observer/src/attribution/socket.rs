@@ -173,7 +173,9 @@ impl Sockets {
         let listening = || places.iter().filter_map(|at| self.entries.get(*at));
         listening()
             .find(|entry| entry.local.ip == address.ip)
-            .or_else(|| listening().find(|entry| entry.local.is_any() && entry.local.is_v4() == address.is_v4()))
+            .or_else(|| {
+                listening().find(|entry| entry.local.is_any() && entry.local.is_v4() == address.is_v4())
+            })
             .or_else(|| listening().find(|entry| entry.local.is_any()))
     }
 }

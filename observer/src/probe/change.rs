@@ -95,7 +95,9 @@ impl namespace::Changes for Changes {
 }
 
 fn misses(told: &str) -> u64 {
-    let count = told.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+    let count = told
+        .lines()
+        .find_map(|line| line.strip_prefix("recursion_misses:"));
     count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
