@@ -104,10 +104,15 @@ pub fn judge(facts: &Facts) -> Report {
     Report { findings }
 }
 
+/// Seen with Debian's release candidates, which are called `7.3~rc5`.
+const LOADER: &str = "the loader of programs cannot read this version, and attaches as on the oldest kernels: programs stay attached when \
+                      the observer is killed (not when it ends), and --tls needs tracefs, mounted at /sys/kernel/tracing. Take a released kernel";
+
 fn kernel(facts: &Facts) -> Finding {
     let (major, minor) = OLDEST;
     match facts.version() {
-        Some(version) if version >= OLDEST => Finding::fine("kernel", &facts.release),
+        Some(version) if version >= OLDEST && facts.loader.is_ok() => Finding::fine("kernel", &facts.release),
+        Some(version) if version >= OLDEST => Finding::degraded("kernel", &facts.release, LOADER.to_owned()),
         Some(_) => Finding::fatal(
             "kernel",
             &facts.release,

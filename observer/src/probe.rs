@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use aya::maps::{Array, HashMap, MapData, ProgramArray, Queue, RingBuf};
 use aya::programs::ProgramError;
+use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
 use observer_ebpf::connection::{Held, HeldKey};
 use observer_ebpf::loss::Loss;
@@ -91,6 +92,17 @@ pub struct Options {
     pub tls: bool,
 }
 
+/// Whether the loader can tell which kernel this is. Where it cannot, it takes it for the oldest.
+///
+/// # Errors
+///
+/// What it could not read.
+pub fn reads_version() -> Result<(), String> {
+    KernelVersion::current()
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 /// How long segments are held for a connection that was not told of: three times as long as a first segment takes to be
 /// sent again for the third time (1, 2 and 4 s).
 const HELD_UNTOLD: Duration = Duration::from_secs(20);
@@ -137,6 +149,12 @@ impl Probe {
         }
         if !missing.is_empty() {
             return Err(ProbeError::Privilege(missing));
+        }
+        if let Err(error) = reads_version() {
+            tracing::warn!(
+                error,
+                "the loader cannot read this kernel's version and attaches as on the oldest: `observer check` says what follows"
+            );
         }
         // Whether it was needed shows when maps are made.
         let _ = privilege::unlock_memory();

@@ -12,9 +12,9 @@ use super::names::Names;
 use crate::attribution::cgroup::membership::Membership;
 use crate::attribution::cgroup::path;
 use crate::config::Config;
-use crate::probe::Root;
 use crate::probe::claim::{Claim, ClaimError};
 use crate::probe::privilege::{Capabilities, unlock_memory};
+use crate::probe::{self, Root};
 
 /// The cgroup v2 directory that would be attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Place {
 pub struct Facts {
     /// As `uname -r` says.
     pub release: String,
+    /// Why the loader of programs cannot read the version, if it cannot.
+    pub loader: Result<(), String>,
     pub capabilities: Option<Capabilities>,
     /// Whether this binary has kernel programs in it.
     pub object: bool,
@@ -52,6 +54,7 @@ impl Facts {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
+            loader: probe::reads_version(),
             capabilities: Capabilities::effective(),
             object,
             cgroup: place(config.cgroup.as_deref()),

@@ -7,6 +7,7 @@ use crate::probe::privilege::Capabilities;
 fn machine() -> Facts {
     Facts {
         release: "6.12.9-cloud-amd64".into(),
+        loader: Ok(()),
         capabilities: Some(Capabilities::of(&Capability::NEEDED)),
         object: true,
         cgroup: Ok(Place {
@@ -64,6 +65,10 @@ fn machines() {
     check(|facts| facts.release = "5.10".into(), &[]);
     check(
         |facts| facts.release = "custom".into(),
+        &[("kernel", Grade::Degraded)],
+    );
+    check(
+        |facts| facts.loader = Err("7.3~rc5".into()),
         &[("kernel", Grade::Degraded)],
     );
     check(|facts| facts.taken = true, &[("other observer", Grade::Degraded)]);

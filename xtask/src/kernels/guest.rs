@@ -49,7 +49,7 @@ pub fn init(line: &str, filter: &str) -> String {
          /bin/busybox --install -s /bin\n\
          mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp\n\
          mount -t cgroup2 cgroup2 /sys/fs/cgroup; echo +cpu > /sys/fs/cgroup/cgroup.subtree_control\n\
-         ip link set lo up; ulimit -l unlimited\n\
+         mount -t tracefs tracefs /sys/kernel/tracing; ip link set lo up; ulimit -l unlimited\n\
          /test --nocapture {filter} > {line} 2>&1\n\
          echo \"{STATUS}$?\" > {line}\n\
          {plain}echo \"{TRUTH}$?\" > {line}\n\
