@@ -173,6 +173,21 @@ fn database_ports(config: &Config) -> Ports {
     }))
 }
 
+/// Told by the kernel.
+impl namespace::Changes for probe::change::Changes {
+    fn count(&mut self, space: u64) -> Option<u64> {
+        self.count(space)
+    }
+
+    fn forget(&mut self, space: u64) {
+        self.forget(space);
+    }
+
+    fn missed(&self) -> u64 {
+        self.missed()
+    }
+}
+
 /// systemd's, or nobody's.
 fn service_manager() -> ServiceManager {
     ServiceManager::from_environment(|name| std::env::var_os(name)).unwrap_or_else(|error| {

@@ -7,7 +7,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use observer::attribution::process::Processes;
-use observer::gauge::namespace::Changes as _;
 use tests::capture::watch;
 use tests::prerequisite::{Error, or_skip};
 use tests::skip::skipped;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::MetadataExt as _;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
@@ -11,9 +12,6 @@ use observer_ebpf::change::{PORT_WORDS, SocketPlaces, place_of};
 
 use super::program::{program, refused};
 use super::{ProbeError, kernel_types, map};
-use crate::attribution::process::Processes;
-use crate::gauge::namespace;
-use crate::gauge::namespace::Changes as _;
 
 const PROGRAM: &str = "changed";
 /// Called before every change of a TCP socket's state, since 4.16.
@@ -59,17 +57,16 @@ impl Changes {
     /// Whether a socket of this process is noticed. What is read of the kernel's memory, if it is another one's or may not be read, gives
     /// no error, but nothing.
     fn does_count(&mut self) -> Option<bool> {
-        let own = Processes::new("/proc").network_namespace(std::process::id())?;
+        let own = fs::metadata("/proc/self/net/stat").ok()?.ino();
         let before = self.count(own)?;
         drop(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?);
         let after = self.count(own)?;
         self.forget(own);
         Some(after > before)
     }
-}
 
-impl namespace::Changes for Changes {
-    fn count(&mut self, space: u64) -> Option<u64> {
+    /// How often in this namespace, since it was first asked about; `None`: that is not known.
+    pub fn count(&mut self, space: u64) -> Option<u64> {
         let space = u32::try_from(space).ok()?;
         match self.counts.get(&space, 0) {
             Ok(count) => Some(count),
@@ -78,16 +75,18 @@ impl namespace::Changes for Changes {
         }
     }
 
-    fn forget(&mut self, space: u64) {
+    /// Will not be asked about again, or only anew.
+    pub fn forget(&mut self, space: u64) {
         if let Ok(space) = u32::try_from(space) {
             // Never asked about is as good.
             let _ = self.counts.remove(&space);
         }
     }
 
-    /// The kernel does not run a program within itself (since 6.1), as when a packet comes in the middle of it; it counts that (since
+    /// How many changes, of whatever sockets, were not looked at so far. The kernel does not run a program within itself (since 6.1), as when a packet comes in the middle of it; it counts that (since
     /// 5.12), and tells it in text alone.
-    fn missed(&self) -> u64 {
+    #[must_use]
+    pub fn missed(&self) -> u64 {
         let descriptor = self.program.as_fd().as_raw_fd();
         let told = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap_or_default();
         misses(&told)
