@@ -2,13 +2,14 @@
 //! the pods' sockets within it).
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::identity::Identity;
 
 /// What has the processor time and memory of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
     /// Paths below the mounts; where only one is known, the others are where it is.
     Cgroup {
@@ -18,6 +19,16 @@ pub enum Account {
     },
     /// A process and its descendants. `started` tells it from a later one with its number.
     Process { pid: u32, started: u64 },
+}
+
+/// Of a cgroup by one of its paths: they are long, and accounts that differ hardly ever have it in common.
+impl Hash for Account {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Cgroup { memory, .. } => memory.hash(state),
+            Self::Process { pid, started } => (pid, started).hash(state),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -37,7 +37,11 @@ pub struct PodPaths {
     left_out: u64,
     /// [`MAX_FOLDERS`], but in tests.
     max_folders: usize,
+    /// Who the pods are, at a version of the catalog.
+    listed: Option<(u64, Arc<[Listed]>)>,
 }
+
+type Listed = (PodUid, Arc<Pod>, Arc<Identity>);
 
 /// A pod that cannot be started has no cgroup, for hours perhaps, and a walk goes over all folders. A pod that is new
 /// is looked for at once, and then so often.
@@ -59,6 +63,7 @@ impl Default for PodPaths {
             walked: None,
             left_out: 0,
             max_folders: MAX_FOLDERS,
+            listed: None,
         }
     }
 }
@@ -78,14 +83,32 @@ impl PodPaths {
         self.left_out
     }
 
+    /// Every living pod, named; anew only where the catalog is another one.
+    fn list(&mut self, catalog: &RwLock<Catalog>, resolver: &mut Resolver) -> Arc<[Listed]> {
+        let (version, pods) = {
+            let catalog = catalog.read().unwrap_or_else(PoisonError::into_inner);
+            let version = catalog.version();
+            if let Some((at, listed)) = &self.listed
+                && *at == version
+            {
+                return Arc::clone(listed);
+            }
+            let pods = catalog.living().map(|(uid, pod)| (uid.clone(), Arc::clone(pod)));
+            (version, pods.collect::<Vec<_>>())
+        };
+        // If the catalog changes meanwhile, they are listed anew in the next pass.
+        let named = pods.into_iter().map(|(uid, pod)| {
+            let identity = resolver.identify_pod(&pod);
+            (uid, pod, identity)
+        });
+        let listed: Arc<[Listed]> = named.collect();
+        self.listed = Some((version, Arc::clone(&listed)));
+        listed
+    }
+
     /// Looks for pods whose cgroup is not known yet.
-    fn find(
-        &mut self,
-        pods: &[(PodUid, Arc<Pod>)],
-        roots: impl Iterator<Item = impl AsRef<Path>>,
-        now: Instant,
-    ) {
-        let all: HashSet<&PodUid> = pods.iter().map(|(uid, _)| uid).collect();
+    fn find(&mut self, pods: &[Listed], roots: impl Iterator<Item = impl AsRef<Path>>, now: Instant) {
+        let all: HashSet<&PodUid> = pods.iter().map(|(uid, ..)| uid).collect();
         let mut wanted = all.clone();
         self.found.retain(|uid, _| wanted.remove(uid));
         let due = self
@@ -151,22 +174,17 @@ pub fn gather(
     roster: &Mutex<Roster>,
     now: Instant,
 ) -> Vec<Subject> {
-    let pods: Vec<(PodUid, Arc<Pod>)> = catalog
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .living()
-        .map(|(uid, pod)| (uid.clone(), Arc::clone(pod)))
-        .collect();
+    let pods = paths.list(catalog, resolver);
     paths.find(&pods, books.roots(), now);
     let mut subjects: Vec<Subject> = Vec::with_capacity(pods.len());
     let mut by_account: HashMap<Account, usize> = HashMap::with_capacity(pods.len());
-    for (uid, pod) in &pods {
+    for (uid, pod, identity) in pods.iter() {
         // A pod that is not started, or could not be, has no cgroup; that it is not ready counts all the same.
         let account = paths.account(uid).unwrap_or_else(|| nowhere(uid));
         by_account.insert(account.clone(), subjects.len());
         subjects.push(Subject {
             account,
-            identity: resolver.identify_pod(pod),
+            identity: Arc::clone(identity),
             ports: Vec::new(),
             ready: Some(pod.ready),
             lives: true,
@@ -211,13 +229,17 @@ mod tests {
     use super::*;
     use crate::attribution::catalog::tests::pod;
 
-    fn named(number: usize) -> (PodUid, Arc<Pod>) {
+    fn named(number: usize) -> Listed {
         let pod = pod(
             &format!("{number:08x}-7d1f-4e0e-9d3a-0f5f6a7b8c9d"),
             &format!("pod-{number}"),
             &[],
         );
-        (pod.uid.clone(), Arc::new(pod))
+        (
+            pod.uid.clone(),
+            Arc::new(pod),
+            Arc::new(Identity::unknown("node1")),
+        )
     }
 
     const FOLDERS: usize = 16;
