@@ -69,7 +69,9 @@ pub struct Walk {
     /// 1: the place was found by a search, and not kept from the start.
     pub found: u8,
     /// Keeps the type free of padding, as all of the ABI is.
-    pub reserved: [u8; 5],
+    /// Segments that began like another protocol, of those that were searched in vain.
+    pub named: u8,
+    pub reserved: [u8; 4],
 }
 
 const _: () = assert!(size_of::<Walk>() == 72);

@@ -18,6 +18,8 @@ pub const MAX_SCAN: u32 = 256;
 const MAX_SCANNED_DATA: u32 = 1 << 18;
 /// A joined connection whose segments begin like TLS or HTTP/1 is given up after fewer.
 const MAX_ATTEMPTS_NAMED: u16 = 8;
+/// So many of them: one in a million of segments that begin with anything begins like a record of TLS.
+const MIN_NAMED: u8 = 3;
 
 /// SEARCH and TRIAL: the stream was joined in the middle, or the place was lost.
 #[inline(always)]
@@ -101,6 +103,7 @@ fn believe<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell 
     walk.held = 0;
     walk.found = 1;
     walk.attempts = 0;
+    walk.named = 0;
     if walk.trial.wrapping_sub(source.start()) < source.length() {
         walk.next = walk.trial;
     }
@@ -128,10 +131,12 @@ fn failed<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S) -> Tell {
     {
         protocol = hint(bytes);
     }
-    let limit = if protocol as u8 == Protocol::Other as u8 {
-        MAX_ATTEMPTS
-    } else {
+    let is_named = protocol as u8 != Protocol::Other as u8;
+    walk.named = walk.named.saturating_add(u8::from(is_named));
+    let limit = if is_named && walk.named >= MIN_NAMED {
         MAX_ATTEMPTS_NAMED
+    } else {
+        MAX_ATTEMPTS
     };
     if walk.attempts >= limit {
         settle(walk, shared, protocol, source)

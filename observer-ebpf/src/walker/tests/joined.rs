@@ -88,6 +88,21 @@ fn join(writes: &[Write], skip: usize, most: usize) -> usize {
     expected.len() - told.len()
 }
 
+fn upload(skip: usize, most: usize, stream: u32) {
+    let mut write: Write = (0..1200).map(|_| Frame::new(DATA, 0, stream, 16_384)).collect();
+    for index in (10..1200).step_by(7) {
+        write.insert(index, Frame::new(6, ACK, 0, 8));
+    }
+    write.push(Frame::new(HEADERS, END_HEADERS, stream + 2, 30));
+    join(&[write], skip, most);
+}
+
+/// One segment of it begins like a record of TLS.
+#[test]
+fn a_body_that_looks_like_tls_once() {
+    upload(35, 5511, 93);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
@@ -108,14 +123,7 @@ proptest! {
     /// A long upload whose segments never begin with a frame, joined in the middle.
     #[test]
     fn long_body_in_odd_segments(skip in 1usize..60, most in 1400usize..9000, stream in 0u32..100) {
-        let stream = stream * 2 + 1;
-        let mut write: Write =
-            (0..1200).map(|_| Frame::new(DATA, 0, stream, 16_384)).collect();
-        for index in (10..1200).step_by(7) {
-            write.insert(index, Frame::new(6, ACK, 0, 8));
-        }
-        write.push(Frame::new(HEADERS, END_HEADERS, stream + 2, 30));
-        join(&[write], skip, most);
+        upload(skip, most, stream * 2 + 1);
     }
 
     /// A place that was lost is found again, and what is told between is nothing false.

@@ -166,11 +166,17 @@ fn conversation() -> impl Strategy<Value = Vec<(Direction, Vec<u8>)>> {
     .prop_flat_map(move |message| prop::collection::vec((direction.clone(), message), 1..60))
 }
 
+/// What a server of HTTP/2 says first. Few of any bytes may be just that.
+fn is_settings(bytes: &[u8]) -> bool {
+    matches!(bytes, [0, 0, length, 4, _, 0, 0, 0, 0, ..] if length % 6 == 0)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn other_protocols_from_the_start(pieces in conversation()) {
+        prop_assume!(!pieces.iter().any(|(_, bytes)| is_settings(bytes)));
         check(None, &pieces)?;
     }
 
