@@ -11,6 +11,7 @@ use aya::programs::{ProgramFd, RawTracePoint};
 use observer_ebpf::change::{PORT_WORDS, SocketPlaces, place_of};
 
 use super::program::{program, refused};
+use super::uprobe::in_order;
 use super::{ProbeError, kernel_types, map};
 
 const PROGRAM: &str = "changed";
@@ -43,15 +44,21 @@ impl Changes {
             }
         }
         write(ebpf, "DATABASE_PORTS", words.into_iter())?;
-        let program: &mut RawTracePoint = program(ebpf, PROGRAM)?;
-        program.load().map_err(refused(PROGRAM))?;
-        program.attach(TRACEPOINT).map_err(refused(PROGRAM))?;
-        let program = program.fd().and_then(|fd| Ok(fd.try_clone()?));
+        let counts = map(ebpf, "CHANGES")?;
+        let changed: &mut RawTracePoint = program(ebpf, PROGRAM)?;
+        changed.load().map_err(refused(PROGRAM))?;
+        let link = changed.attach(TRACEPOINT).map_err(refused(PROGRAM))?;
+        let program = changed.fd().and_then(|fd| Ok(fd.try_clone()?));
         let mut changes = Self {
             program: program.map_err(refused(PROGRAM))?,
-            counts: map(ebpf, "CHANGES")?,
+            counts,
         };
-        Ok(changes.does_count().unwrap_or(false).then_some(changes))
+        if changes.does_count() == Some(true) {
+            return Ok(Some(changes));
+        }
+        // It would run for nothing.
+        changed.detach(link).map_err(refused(PROGRAM))?;
+        Ok(None)
     }
 
     /// Whether a socket of this process is noticed. What is read of the kernel's memory, if it is another one's or may not be read, gives
@@ -118,7 +125,6 @@ fn write<T: aya::Pod>(
     Ok(())
 }
 
-/// As the kernel programs have it.
 fn bytes_of(places: SocketPlaces) -> [u8; size_of::<SocketPlaces>()] {
     let SocketPlaces {
         sock_net,
@@ -126,12 +132,7 @@ fn bytes_of(places: SocketPlaces) -> [u8; size_of::<SocketPlaces>()] {
         entry_number,
         sock_port,
     } = places;
-    let mut bytes = [0; size_of::<SocketPlaces>()];
-    let values = [sock_net, net_entry, entry_number, sock_port];
-    for (target, value) in bytes.chunks_exact_mut(4).zip(values) {
-        target.copy_from_slice(&value.to_ne_bytes());
-    }
-    bytes
+    in_order([sock_net, net_entry, entry_number, sock_port])
 }
 
 #[cfg(test)]

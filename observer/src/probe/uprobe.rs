@@ -307,7 +307,8 @@ fn bytes_of_places(places: &KernelPlaces) -> [u8; size_of::<KernelPlaces>()] {
     ])
 }
 
-fn in_order<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
+/// Words one behind the other, as kernel programs have them.
+pub(super) fn in_order<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
     const { assert!(WORDS * 4 == BYTES) };
     let mut bytes = [0; BYTES];
     for (place, byte) in bytes.iter_mut().zip(words.into_iter().flat_map(u32::to_ne_bytes)) {

@@ -248,3 +248,30 @@ fn random_streams_are_given_up() {
         assert_eq!(connection.protocols, vec![Protocol::Other]);
     }
 }
+
+/// Of a joined connection: after how many segments it is given up, and as what, if these of them begin like TLS.
+fn given_up(is_tls: impl Fn(usize) -> bool) -> (usize, Vec<Protocol>) {
+    let mut connection = Connection::new([Walk::joined(START), Walk::joined(START)], true);
+    let mut segments = 0;
+    while connection.shared.settled == 0 && segments <= usize::from(MAX_ATTEMPTS) {
+        let mut bytes = vec![0xff; 100];
+        if is_tls(segments) {
+            bytes[..5].copy_from_slice(&[0x17, 3, 3, 0, 95]);
+        }
+        connection.segment(Direction::Ingress, segments * bytes.len(), &bytes);
+        segments += 1;
+    }
+    (segments, connection.protocols)
+}
+
+#[test]
+fn tls_joined_in_the_middle() {
+    assert_eq!(given_up(|_| true), (8, vec![Protocol::Tls]));
+    assert_eq!(given_up(|segment| segment % 10 == 0), (21, vec![Protocol::Tls]));
+    // By chance.
+    let twice = |segment| segment == 20 || segment == 30;
+    assert_eq!(
+        given_up(twice),
+        (usize::from(MAX_ATTEMPTS), vec![Protocol::Other])
+    );
+}
