@@ -106,7 +106,7 @@ pub fn judge(facts: &Facts) -> Report {
 
 /// Seen with Debian's release candidates, which are called `7.3~rc5`.
 const LOADER: &str = "the loader of programs cannot read this version, and attaches as on the oldest kernels: programs stay attached when \
-                      the observer is killed (not when it ends), and --tls needs tracefs, mounted at /sys/kernel/tracing. Take a released kernel";
+                      the observer is killed, until another one has run and ended; and --tls needs tracefs, mounted at /sys/kernel/tracing. Take a released kernel";
 
 fn kernel(facts: &Facts) -> Finding {
     let (major, minor) = OLDEST;
