@@ -7,12 +7,15 @@ use observer_ebpf::loss::Loss;
 use observer_ebpf::record::{
     Close, DataCount, Direction, END_STREAM, HEADERS, Kind, RST_STREAM, Record, Socket,
 };
-use observer_ebpf::walker::{Shared, Tell, Walk, What};
+use observer_ebpf::walker::head::Head;
+use observer_ebpf::walker::{SHORT_BLOCK, Shared, Tell, Walk, What};
 
 use crate::address::addresses;
 use crate::maps::{GONE, OWNERS, count, half, locked};
-use crate::ring::{LARGE, MEDIUM, SMALL, send, send_socket, write};
+use crate::ring::{LARGE, MEDIUM, SMALL, send, send_socket, turn, write};
 use crate::source::Bytes;
+
+const _: () = assert!(SHORT_BLOCK as usize <= SMALL);
 
 /// One run's way to the ring, for one direction of one connection.
 pub struct Emitter {
@@ -46,6 +49,37 @@ impl Emitter {
             source,
             |stream| self.take_other(stream),
         );
+    }
+
+    /// Tells a header block that goes the short way, and begins at `at`.
+    #[inline(always)]
+    pub fn tell_block<B: Bytes>(&self, half: &mut Half, shared: &Shared, source: &B, head: Head, at: u32) {
+        let walk = &mut half.walk;
+        let (connection, time) = (self.cookie(), source.time());
+        let sequence = next(walk);
+        let data = walk.data;
+        let ends = head.flags & END_STREAM != 0 && shared.requests != self.direction as u8 + 1;
+        let data_other = if ends {
+            self.take_other(head.stream())
+        } else {
+            DataCount::default()
+        };
+        let sent = write::<B, SMALL>(source, at, head.length, turn(connection, sequence), || Record {
+            kind: Kind::Frame as u8,
+            frame_type: HEADERS,
+            flags: head.flags,
+            stream: head.stream(),
+            length: head.length,
+            payload: head.length,
+            data,
+            data_other,
+            ..bare(connection, time, sequence, self.direction)
+        });
+        if !sent {
+            count(Loss::RingFull);
+        }
+        // Also when the record was lost: the gap says so, and a count that stays would be told twice.
+        walk.data_told(time);
     }
 
     /// The place was lost outside of the walk, for want of a run or of room; the caller has counted it.
@@ -192,17 +226,27 @@ pub fn tell_step<B: Bytes>(
     take_other: impl FnOnce(u32) -> DataCount,
 ) {
     let time = source.time();
-    let kind = match tell.what {
-        What::Frame => Kind::Frame,
-        What::Data => Kind::Data,
-        _ => Kind::Gap,
-    };
+    let sequence = next(walk);
+    let first = tell.offset == 0;
     let frame = tell.what as u8 == What::Frame as u8;
-    let mut record = Record {
+    let headers = frame && tell.frame_type == HEADERS;
+    let reset = frame && tell.frame_type == RST_STREAM;
+    let ends = reset || ((headers || !frame) && tell.flags & END_STREAM != 0);
+    let data_other = if first && ends && shared.requests != direction as u8 + 1 {
+        take_other(tell.stream)
+    } else {
+        DataCount::default()
+    };
+    let data = if first { walk.data } else { DataCount::default() };
+    let record = || Record {
         connection,
         time,
-        sequence: next(walk),
-        kind: kind as u8,
+        sequence,
+        kind: match tell.what {
+            What::Frame => Kind::Frame,
+            What::Data => Kind::Data,
+            _ => Kind::Gap,
+        } as u8,
         direction: direction as u8,
         frame_type: tell.frame_type,
         flags: tell.flags,
@@ -210,24 +254,16 @@ pub fn tell_step<B: Bytes>(
         length: tell.length,
         offset: tell.offset,
         payload: tell.piece,
-        data: DataCount::default(),
-        data_other: DataCount::default(),
+        data,
+        data_other,
     };
-    if tell.offset == 0 {
-        record.data = walk.data;
-        let headers = frame && tell.frame_type == HEADERS;
-        let reset = frame && tell.frame_type == RST_STREAM;
-        let ends = reset || ((headers || !frame) && tell.flags & END_STREAM != 0);
-        if ends && shared.requests != direction as u8 + 1 {
-            record.data_other = take_other(tell.stream);
-        }
-    }
+    let turn = turn(connection, sequence);
     let sent = if tell.piece <= SMALL as u32 {
-        write::<B, SMALL>(source, tell.at, tell.piece, record)
+        write::<B, SMALL>(source, tell.at, tell.piece, turn, record)
     } else if tell.piece <= MEDIUM as u32 {
-        write::<B, MEDIUM>(source, tell.at, tell.piece, record)
+        write::<B, MEDIUM>(source, tell.at, tell.piece, turn, record)
     } else {
-        write::<B, LARGE>(source, tell.at, tell.piece, record)
+        write::<B, LARGE>(source, tell.at, tell.piece, turn, record)
     };
     if !sent {
         count(Loss::RingFull);

@@ -5,6 +5,7 @@ use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use core::mem::MaybeUninit;
 use observer_ebpf::connection::AtHand;
 use observer_ebpf::walker::Source;
+use observer_ebpf::walker::head::{HEAD, Head};
 
 pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
@@ -67,6 +68,31 @@ pub fn words<const N: usize>(skb: *mut __sk_buff, offset: u32) -> Option<[u32; N
         Some(unsafe { words.assume_init() })
     } else {
         None
+    }
+}
+
+/// Room for a frame head that ends with a word, so that it can be read in two words instead of nine bytes.
+#[repr(C, align(8))]
+struct HeadRoom {
+    first: u64,
+    second: u32,
+    reserved: u32,
+}
+
+/// The frame head at `offset` of the packet.
+#[inline(always)]
+fn head(skb: *mut __sk_buff, offset: u32) -> Option<Head> {
+    let mut room = MaybeUninit::<HeadRoom>::uninit();
+    let first = room.as_mut_ptr().cast::<u64>();
+    // SAFETY: the room has 16 bytes, of which the head takes the 4th to the 12th; the first three are zero, and all
+    // that is read was written where the kernel answers 0.
+    unsafe {
+        first.write(0);
+        let failed = bpf_skb_load_bytes(skb.cast(), offset, first.cast::<u8>().add(3).cast(), HEAD as u32);
+        if failed != 0 {
+            return None;
+        }
+        Some(Head::from_words(first.read(), (*room.as_ptr()).second))
     }
 }
 
@@ -234,6 +260,11 @@ impl Source for Segment {
     #[inline(always)]
     fn load<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
         load::<N>(self.skb, self.payload + at)
+    }
+
+    #[inline(always)]
+    fn head(&self, at: u32) -> Option<Head> {
+        head(self.skb, self.payload + at)
     }
 }
 

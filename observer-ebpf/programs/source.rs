@@ -8,6 +8,9 @@ use crate::segment::Segment;
 
 /// What is walked: the packet at hand, or a segment that waited.
 pub trait Bytes: Source {
+    /// Whether there is so much of it that the short way pays: the verifier has to go it too.
+    const SHORT: bool;
+
     /// Loads `length` bytes at `at` to `target`.
     ///
     /// # Safety
@@ -16,6 +19,8 @@ pub trait Bytes: Source {
 }
 
 impl Bytes for Segment {
+    const SHORT: bool = true;
+
     #[inline(always)]
     unsafe fn copy(&self, at: u32, target: *mut u8, length: u32) -> bool {
         // SAFETY: by the caller.
@@ -55,6 +60,8 @@ impl Source for HeldSegment<'_> {
 }
 
 impl Bytes for HeldSegment<'_> {
+    const SHORT: bool = false;
+
     #[inline(always)]
     unsafe fn copy(&self, at: u32, target: *mut u8, length: u32) -> bool {
         // SAFETY: the kernel reads without faulting; the caller keeps `at + length` within what is held, and

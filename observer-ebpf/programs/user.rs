@@ -44,6 +44,8 @@ impl Source for UserBytes {
 }
 
 impl Bytes for UserBytes {
+    const SHORT: bool = false;
+
     #[inline(always)]
     unsafe fn copy(&self, at: u32, target: *mut u8, length: u32) -> bool {
         let from = (self.chunk.buffer + u64::from(at)) as *const c_void;

@@ -14,6 +14,7 @@ pub mod head;
 mod opening;
 mod place;
 mod search;
+mod short;
 pub mod slice;
 mod tell;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use search::{landed, search};
 pub use opening::PREFACE;
 pub use place::{Shared, Walk, phase};
 pub use search::{MAX_ATTEMPTS, MAX_SCAN};
+pub use short::{SHORT_BLOCK, Short, is_short, short};
 pub use tell::{Tell, What};
 
 /// Bytes of one direction, in order, as far as they are at hand.
@@ -43,6 +45,12 @@ pub trait Source {
     /// `N` bytes at offset `at`; `None` only if they cannot be read although `at + N <= length()`.
     fn load<const N: usize>(&self, at: u32) -> Option<[u8; N]>;
 
+    /// The frame head at offset `at`, as [`load`](Self::load).
+    #[inline(always)]
+    fn head(&self, at: u32) -> Option<Head> {
+        Some(Head::decode(self.load::<HEAD>(at)?))
+    }
+
     #[inline(always)]
     fn end(&self) -> u32 {
         self.start().wrapping_add(self.length())
@@ -52,7 +60,8 @@ pub trait Source {
 /// DATA of one stream is told at least this often, in bytes and in time, so that counters of long streams move.
 const MAX_DATA_UNTOLD: u32 = 1 << 20;
 const MAX_DATA_AGE: u64 = 1_000_000_000;
-const HEAD_LENGTH: u32 = 9;
+/// Of a frame's head, as all lengths here are counted.
+pub const HEAD_LENGTH: u32 = 9;
 
 /// One step of `walk` in `source`. Needs `source.start() <= walk.next`.
 #[inline(always)]
@@ -110,13 +119,10 @@ pub fn step_outside<S: Source>(
     }
 }
 
-/// The nine bytes at `at`, in one piece or byte by byte over several steps; `None`: not complete yet (then `next`
-/// has moved). With the bytes comes how far `next` has to move behind them.
+/// The next byte of nine that begin in an earlier segment, or that this one has not all of. `None`: not complete yet
+/// (then `next` has moved); otherwise the last of them is still to be passed.
 #[inline(always)]
-fn take_head<S: Source>(walk: &mut Walk, source: &S, at: u32, left: u32) -> Option<([u8; HEAD], u32)> {
-    if walk.held == 0 && left >= HEAD_LENGTH {
-        return Some((source.load::<HEAD>(at)?, HEAD_LENGTH));
-    }
+fn take_byte<S: Source>(walk: &mut Walk, source: &S, at: u32) -> Option<[u8; HEAD]> {
     let [byte] = source.load::<1>(at)?;
     let held = walk.held as usize;
     if held < HEAD - 1 {
@@ -126,7 +132,7 @@ fn take_head<S: Source>(walk: &mut Walk, source: &S, at: u32, left: u32) -> Opti
         return None;
     }
     walk.head[HEAD - 1] = byte;
-    Some((walk.head, 1))
+    Some(walk.head)
 }
 
 #[inline(always)]
@@ -138,10 +144,17 @@ fn at_head<S: Source>(
     at: u32,
     left: u32,
 ) -> Tell {
-    let Some((bytes, taken)) = take_head(walk, source, at, left) else {
-        return Tell::NOTHING;
+    let (head, taken) = if walk.held == 0 && left >= HEAD_LENGTH {
+        let Some(head) = source.head(at) else {
+            return Tell::NOTHING;
+        };
+        (head, HEAD_LENGTH)
+    } else {
+        let Some(bytes) = take_byte(walk, source, at) else {
+            return Tell::NOTHING;
+        };
+        (Head::decode(bytes), 1)
     };
-    let head = Head::decode(bytes);
     // A server may speak before its client, but as long as nothing else says that this is HTTP/2, only what such
     // servers send is believed: a chatter of another protocol may begin like SETTINGS, and WebSocket begins with a 101
     // just as h2c does. A place that was found by searching is kept under the same suspicion.
@@ -163,14 +176,17 @@ fn at_head<S: Source>(
         };
     }
     walk.held = 0;
-    walk.next = walk.next.wrapping_add(taken);
+    let behind = walk.next.wrapping_add(taken);
     match head.frame_type {
-        DATA => data(walk, shared, direction, source.time(), head),
+        DATA => {
+            walk.next = behind.wrapping_add(head.length);
+            data(walk, shared, direction, source.time(), head)
+        }
         HEADERS | PUSH_PROMISE | CONTINUATION | SETTINGS | RST_STREAM | GOAWAY => {
-            frame(walk, head, at + taken, left - taken)
+            frame(walk, head, behind, at + taken, left - taken)
         }
         _ => {
-            walk.next = walk.next.wrapping_add(head.length);
+            walk.next = behind.wrapping_add(head.length);
             Tell::NOTHING
         }
     }
@@ -178,7 +194,6 @@ fn at_head<S: Source>(
 
 #[inline(always)]
 fn data(walk: &mut Walk, shared: &Shared, direction: Direction, time: u64, head: Head) -> Tell {
-    walk.next = walk.next.wrapping_add(head.length);
     let stream = head.stream();
     if walk.data.bytes == 0 {
         walk.data.stream = stream;
@@ -201,19 +216,15 @@ fn data(walk: &mut Walk, shared: &Shared, direction: Direction, time: u64, head:
     Tell::NOTHING
 }
 
-/// Begins to tell the frame whose head was just taken.
+/// Begins to tell the frame whose head was just taken, and whose payload begins at `begin`, which is `at` in the source.
 #[inline(always)]
-fn frame(walk: &mut Walk, head: Head, at: u32, left: u32) -> Tell {
-    walk.length = head.length;
-    walk.stream = head.stream();
-    walk.frame_type = head.frame_type;
-    walk.flags = head.flags;
-    walk.offset = 0;
-    walk.deliver = delivered_length(head.frame_type, head.length);
+fn frame(walk: &mut Walk, head: Head, begin: u32, at: u32, left: u32) -> Tell {
+    let end = begin.wrapping_add(head.length);
     if head.frame_type == SETTINGS && head.flags & ACK != 0 {
-        walk.next = walk.next.wrapping_add(head.length);
+        walk.next = end;
         return Tell::NOTHING;
     }
+    let mut deliver = delivered_length(head.frame_type, head.length);
     if matches!(head.frame_type, HEADERS | PUSH_PROMISE | CONTINUATION) {
         let before = if head.frame_type == CONTINUATION {
             walk.block
@@ -222,18 +233,40 @@ fn frame(walk: &mut Walk, head: Head, at: u32, left: u32) -> Tell {
         };
         walk.block = before.saturating_add(head.length);
         if before > MAX_HEADER_BLOCK && head.flags & END_HEADERS == 0 {
-            walk.next = walk.next.wrapping_add(head.length);
+            walk.next = end;
             return Tell::NOTHING;
         }
         if walk.block > MAX_HEADER_BLOCK {
-            walk.deliver = 0;
+            deliver = 0;
         }
     }
-    walk.phase = phase::PAYLOAD;
-    if left == 0 && walk.deliver > 0 {
-        return Tell::NOTHING;
+    if deliver <= left && deliver <= MAX_PIECE {
+        // The usual case: all that is told of it is at hand, and nothing of it has to be remembered.
+        walk.next = end;
+        return Tell {
+            what: What::Frame,
+            frame_type: head.frame_type,
+            flags: head.flags,
+            reserved: 0,
+            stream: head.stream(),
+            length: head.length,
+            offset: 0,
+            at,
+            piece: deliver,
+        };
     }
-    payload(walk, at, left)
+    walk.length = head.length;
+    walk.stream = head.stream();
+    walk.frame_type = head.frame_type;
+    walk.flags = head.flags;
+    walk.offset = 0;
+    walk.deliver = deliver;
+    // `next` only ever goes forward, and never over bytes that are still wanted: other runs read it without the claim, to
+    // see whether a segment is passed already.
+    walk.next = begin;
+    walk.phase = phase::PAYLOAD;
+    // What is at hand of it comes with the next step.
+    Tell::NOTHING
 }
 
 #[inline(always)]

@@ -1,7 +1,8 @@
 //! From the first byte of a connection to its first frame: preface, PROXY headers, and the way out of HTTP/1.
 
+use super::head::HEAD;
 use super::opening::{Opening, PREFACE, judge, preface_byte};
-use super::{HEAD_LENGTH, Shared, Source, Tell, Walk, What, phase, settle, take_head};
+use super::{HEAD_LENGTH, Shared, Source, Tell, Walk, What, phase, settle, take_byte};
 use crate::loss::Loss;
 use crate::record::{Direction, Protocol};
 
@@ -102,7 +103,12 @@ fn preface<S: Source>(
 
 #[inline(always)]
 pub(super) fn open<S: Source>(walk: &mut Walk, shared: &mut Shared, source: &S, at: u32, left: u32) -> Tell {
-    let (bytes, taken) = match take_head(walk, source, at, left) {
+    let whole = if walk.held == 0 && left >= HEAD_LENGTH {
+        source.load::<HEAD>(at).map(|bytes| (bytes, HEAD_LENGTH))
+    } else {
+        take_byte(walk, source, at).map(|bytes| (bytes, 1))
+    };
+    let (bytes, taken) = match whole {
         Some(taken) => taken,
         None if walk.held >= 4 => (walk.head, 0),
         None => return Tell::NOTHING,

@@ -31,7 +31,7 @@ pub mod phase {
 }
 
 /// The walker's place in one direction.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Walk {
     /// When `data` began to count.
@@ -77,7 +77,7 @@ pub struct Walk {
 const _: () = assert!(size_of::<Walk>() == 72);
 
 /// What both directions of a connection know together.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Shared {
     /// A [`Protocol`].

@@ -3,6 +3,7 @@
 mod cuts;
 mod joined;
 mod noise;
+mod shortly;
 mod wire;
 
 use std::vec::Vec;
@@ -36,6 +37,10 @@ struct Connection {
     shared: Shared,
     told: [Vec<Told>; 2],
     protocols: Vec<Protocol>,
+    /// When its segments are seen.
+    time: u64,
+    /// Whether it goes the short way where it can, as the programs over packets do.
+    short: bool,
 }
 
 /// Steps that a segment may take. Every step but these goes on by a byte at least: the last one; one for a count
@@ -56,6 +61,8 @@ impl Connection {
             shared,
             told: [Vec::new(), Vec::new()],
             protocols: Vec::new(),
+            time: 1,
+            short: true,
         }
     }
 
@@ -75,10 +82,13 @@ impl Connection {
         }
         let source = slice::Slice {
             start: START.wrapping_add(at as u32),
-            time: 1,
+            time: self.time,
             bytes,
         };
         self.settle_start(direction, source.start);
+        if self.short {
+            self.short_way(direction, &source);
+        }
         for _ in 0..most_steps(bytes.len()) {
             let walk = &mut self.walks[direction as usize];
             let tell = step(walk, &mut self.shared, direction, &source);
@@ -95,6 +105,37 @@ impl Connection {
             bytes.len(),
             self.walks[direction as usize]
         );
+    }
+
+    fn short_way(&mut self, direction: Direction, source: &slice::Slice<'_>) {
+        let walk = self.walks[direction as usize];
+        if !is_short(&walk, &self.shared) {
+            return;
+        }
+        let mut at = walk.next.wrapping_sub(source.start);
+        while at < source.length() {
+            let walk = &mut self.walks[direction as usize];
+            match short(walk, &self.shared, direction, source, u64::from(at)) {
+                Short::Passed(bytes) => at += bytes as u32,
+                Short::Block(head) => {
+                    at += HEAD_LENGTH;
+                    let tell = Tell {
+                        what: What::Frame,
+                        frame_type: HEADERS,
+                        flags: head.flags,
+                        stream: head.stream(),
+                        length: head.length,
+                        at,
+                        piece: head.length,
+                        ..Tell::NOTHING
+                    };
+                    self.tell(direction, &tell, source.bytes);
+                    at += head.length;
+                }
+                Short::Not => break,
+            }
+        }
+        self.walks[direction as usize].next = source.start.wrapping_add(at);
     }
 
     fn settle_start(&mut self, direction: Direction, start: u32) {
@@ -141,7 +182,7 @@ impl Connection {
             return;
         }
         let data = Some(walk.data).filter(|data| data.bytes > 0);
-        walk.data_told(1);
+        walk.data_told(self.time);
         let &Tell {
             frame_type,
             flags,
