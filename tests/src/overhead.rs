@@ -9,6 +9,7 @@ pub mod chart;
 pub mod counted;
 pub mod cpu;
 pub mod encrypted;
+pub mod exchange;
 pub mod fastest;
 pub mod foreign;
 pub mod latency;

@@ -4,7 +4,7 @@
 
 mod architecture;
 pub mod archive;
-mod fetch;
+pub mod fetch;
 mod guest;
 mod outcome;
 mod page;

@@ -33,8 +33,7 @@ enum Part {
     Fuzz,
     /// What a call costs to decode, in instructions.
     Instructions,
-    /// What a whole call costs, in instructions of an emulated machine. Only when it is asked for: building what it runs as it is
-    /// released, and running it, takes some minutes.
+    /// What a whole call costs, in instructions of an emulated machine.
     Guest,
     /// The daemon against what real programs count, in the quick form.
     Truth,
@@ -97,6 +96,7 @@ fn parse(args: &[String]) -> Result<(Vec<Part>, &[String])> {
             Part::Truth,
             Part::Fuzz,
             Part::Instructions,
+            Part::Guest,
         ];
     }
     Ok((parts, &args[end..]))
@@ -273,6 +273,7 @@ mod tests {
             Part::Truth,
             Part::Fuzz,
             Part::Instructions,
+            Part::Guest,
         ];
         assert_eq!(parse(&[]).unwrap().0, all);
     }

@@ -16,8 +16,10 @@ use crate::{packages, privilege, process};
 pub use cost::{Baseline, Change, Cost};
 pub use machine::release;
 
-/// Language of a program that needs nothing but itself to be built.
-pub const OWN: &str = "tonic";
+/// What the pair of plain sockets is called (`tests/src/overhead/counted.rs`).
+pub const GUARDED: &str = "exchange";
+/// Language of the program that is built with the judge.
+const OWN: &str = "tonic";
 
 /// What the machine boots, and the pairs that it counts.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub struct Guest {
     daemon: PathBuf,
     object: PathBuf,
     judge: PathBuf,
-    /// Language and program.
+    /// Language and program: what is counted besides the pair of plain sockets, which the judge is itself.
     pairs: Vec<(String, PathBuf)>,
 }
 
@@ -61,7 +63,8 @@ pub fn prepare(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 impl Guest {
-    pub fn build(workspace: &Workspace, daemon: &Path, kernel: PathBuf) -> Result<Self> {
+    /// With the pairs that can be had, as they are released.
+    fn build(workspace: &Workspace, daemon: &Path, kernel: PathBuf) -> Result<Self> {
         let built = programs(workspace)?;
         let judge = built.join("overhead");
         let mut asked = process::command(&judge);
@@ -83,10 +86,23 @@ impl Guest {
         })
     }
 
-    /// Only the pair that is ours: the shortest run.
-    pub fn own(mut self) -> Self {
-        self.pairs.retain(|(language, _)| language == OWN);
-        self
+    /// With the pair of plain sockets alone, which does so little itself that it need not be as it is released: it is there
+    /// where the tests are.
+    pub fn guard(workspace: &Workspace, daemon: &Path, kernel: PathBuf) -> Result<Self> {
+        let mut build = process::command(cargo());
+        build
+            .args(["build", "--package", "tests", "--bin", "overhead"])
+            .args(build::locked())
+            .current_dir(&workspace.root)
+            .env(KERNEL_OBJECT, workspace.kernel_object());
+        process::run(&mut build).context("the program that counts")?;
+        Ok(Self {
+            kernel,
+            daemon: daemon.to_owned(),
+            object: workspace.kernel_object(),
+            judge: workspace.target.join("debug/overhead"),
+            pairs: Vec::new(),
+        })
     }
 
     pub fn count(&self, workspace: &Workspace) -> Result<Vec<Cost>> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use tests::overhead::options::{Options, USAGE};
-use tests::overhead::{counted, fastest, foreign, latency, run};
+use tests::overhead::{counted, exchange, fastest, foreign, latency, run};
 
 fn main() -> ExitCode {
     start().unwrap_or_else(|error| {
@@ -20,6 +20,8 @@ fn start() -> Result<ExitCode> {
         ["--help"] => println!("{USAGE}"),
         [foreign::SINK] => foreign::sink()?,
         [foreign::SOURCE, address, chunks] => foreign::source(address, chunks.parse()?)?,
+        [exchange::SERVER, at_once] => exchange::server(at_once.parse()?)?,
+        [exchange::CLIENT, address, at_once] => exchange::client(address, at_once.parse()?)?,
         [fastest::SERVER, address] => fastest::server(address)?,
         [latency::CLIENT, arguments @ ..] => latency::client(arguments)?,
         [counted::PROGRAMS] => counted::programs(),

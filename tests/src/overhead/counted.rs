@@ -7,8 +7,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
+use super::exchange;
 use super::foreign;
 use super::pair::{Load, Pair, SEQUENTIAL, Taken, Watcher};
 use super::whole::Site;
@@ -28,10 +29,13 @@ const CONCURRENT: Load = Load {
 };
 /// Calls before the count, and in it. Many enough that what goes by time is little of each.
 const LOADS: [(Load, [u32; 2]); 2] = [(SEQUENTIAL, [400, 2_000]), (CONCURRENT, [800, 4_000])];
+/// The same of plain sockets, by calls at once.
+const EXCHANGES: [(u32, [u32; 2]); 2] = [(1, [500, 4_000]), (100, [1_000, 10_000])];
 /// 256 MiB in chunks of 64 KiB.
 const CHUNKS: u32 = 4_000;
-/// Room for everything that nobody reads: half a kilobyte of each call.
-const RING_BYTES: u32 = 16 << 20;
+/// Room for everything that nobody reads: six records of each call, of 192 bytes, and no half of it, where the daemon would
+/// be woken.
+const RING_BYTES: u32 = 128 << 20;
 /// Need no libraries, and no interpreter.
 const LANGUAGES: [Language; 2] = [Language::Rust, Language::Go];
 
@@ -40,7 +44,8 @@ pub fn programs() {
     workload::tell_programs(&LANGUAGES);
 }
 
-/// Counts for each of `programs`, as [`programs`] names them: all without the observer, then with its kernel programs alone,
+/// Counts for a pair of plain sockets, for each of `programs`, as [`programs`] names them, and if there are any for a bulk
+/// transfer: all without the observer, then with its kernel programs alone,
 /// then with the daemon.
 pub fn count(programs: &[&str]) -> Result<()> {
     let programs = programs.iter().copied().map(parse).collect::<Result<Vec<_>>>()?;
@@ -55,6 +60,16 @@ pub fn count(programs: &[&str]) -> Result<()> {
     drop((probe, ring));
     let site = Site::open()?;
     let with = all(&programs, &site.watched(), Some(site.observer.process.id()))?;
+    // What is cheap because it counts wrong must not pass.
+    let counted = site.observer.scrape()?.sum(
+        "marty_grpc_requests_total",
+        &[("method", exchange::METHOD), ("status", "OK")],
+    );
+    let made: u32 = EXCHANGES.iter().flat_map(|(_, calls)| calls).sum();
+    ensure!(
+        (counted - f64::from(made)).abs() < 0.5,
+        "of {made} calls of plain sockets {counted} were counted"
+    );
     for ((without, unread), with) in without.iter().zip(&unread).zip(&with) {
         let (name, without) = without;
         println!(
@@ -78,6 +93,10 @@ fn parse(named: &str) -> Result<Program> {
 /// Each run with its name and how much goes on at once in it.
 fn all(programs: &[Program], place: &Place, daemon: Option<u32>) -> Result<Vec<(String, Taken)>> {
     let mut runs = Vec::new();
+    for (at_once, calls) in EXCHANGES {
+        let taken = exchange::run(place, at_once, calls, daemon.map(Watcher::Daemon))?;
+        runs.push((format!("exchange {at_once}"), taken));
+    }
     for program in programs {
         for (load, calls) in LOADS {
             let name = format!("{} {}", program.language, load.concurrency);
@@ -85,7 +104,9 @@ fn all(programs: &[Program], place: &Place, daemon: Option<u32>) -> Result<Vec<(
             runs.push((name, taken));
         }
     }
-    runs.push(("bulk 1".to_owned(), foreign::transfer(place, daemon, CHUNKS)?));
+    if !programs.is_empty() {
+        runs.push(("bulk 1".to_owned(), foreign::transfer(place, daemon, CHUNKS)?));
+    }
     Ok(runs)
 }
 

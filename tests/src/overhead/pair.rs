@@ -129,32 +129,20 @@ impl<'a> Pair<'a> {
         })?;
         let mut client = self.client.client(&server.address(), place)?;
         client.run([load.step(warm)])?;
-        watcher.map_or(Ok(()), Watcher::settle)?;
         let ids = [server.process.id(), client.process.id()];
-        let before = Clocks::read(ids, watcher)?;
-        let begin = Instant::now();
-        let tally = client.run([load.step(calls)])?;
-        let wall = begin.elapsed();
-        let by_then = watched(watcher)?;
-        watcher.map_or(Ok(()), Watcher::settle)?;
-        let after = Clocks::read(ids, watcher)?;
-        ensure!(
-            tally.ended() == u64::from(calls) && tally.unexpected.is_empty(),
-            "{}: not all calls ended well: {:?}",
-            self.server.language,
-            tally.unexpected
-        );
+        let taken = measured(ids, watcher, calls, || {
+            let tally = client.run([load.step(calls)])?;
+            ensure!(
+                tally.ended() == u64::from(calls) && tally.unexpected.is_empty(),
+                "{}: not all calls ended well: {:?}",
+                self.server.language,
+                tally.unexpected
+            );
+            Ok(())
+        })?;
         client.quit()?;
         server.quit()?;
-        Ok(Taken {
-            calls,
-            wall,
-            server: after.server.saturating_sub(before.server),
-            client: after.client.saturating_sub(before.client),
-            observer: after.observer.saturating_sub(before.observer),
-            observer_late: after.observer.saturating_sub(by_then),
-            observer_waits: after.waits - before.waits,
-        })
+        Ok(taken)
     }
 
     /// How many calls take about `time`.
@@ -170,6 +158,32 @@ impl<'a> Pair<'a> {
         let calls = calls.clamp(1_000.0, 1e6) as u32;
         Ok(calls)
     }
+}
+
+/// What `act` takes, which is `calls` calls, of a server and a client.
+pub fn measured(
+    ids: [u32; 2],
+    watcher: Option<Watcher>,
+    calls: u32,
+    act: impl FnOnce() -> Result<()>,
+) -> Result<Taken> {
+    watcher.map_or(Ok(()), Watcher::settle)?;
+    let before = Clocks::read(ids, watcher)?;
+    let begin = Instant::now();
+    act()?;
+    let wall = begin.elapsed();
+    let by_then = watched(watcher)?;
+    watcher.map_or(Ok(()), Watcher::settle)?;
+    let after = Clocks::read(ids, watcher)?;
+    Ok(Taken {
+        calls,
+        wall,
+        server: after.server.saturating_sub(before.server),
+        client: after.client.saturating_sub(before.client),
+        observer: after.observer.saturating_sub(before.observer),
+        observer_late: after.observer.saturating_sub(by_then),
+        observer_waits: after.waits - before.waits,
+    })
 }
 
 /// CPU time of whoever watches.

@@ -21,8 +21,8 @@ const SUITES: [Suite; 6] = [
     ("debian", "sid"),
     ("debian", "experimental"),
 ];
-/// Of the other architecture one kernel is enough, that of the stable suite: the programs are the same everywhere, and what
-/// differs between kernels is seen in those of the first.
+/// The stable suite's. Of the other architecture it is enough: the programs are the same everywhere, and what differs between
+/// kernels is seen in those of the first.
 const ONE_KERNEL: [Suite; 1] = [("debian-security", "trixie-security")];
 /// Has busybox for every architecture.
 const BUSYBOX: [Suite; 1] = [("debian", "sid")];
@@ -30,12 +30,20 @@ const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Fetches the kernels that are not there yet.
 pub fn all(folder: &Path, architecture: Architecture) -> Result<()> {
-    let suites = match architecture {
-        Architecture::X86 => SUITES.as_slice(),
-        Architecture::Arm => ONE_KERNEL.as_slice(),
-    };
+    match architecture {
+        Architecture::X86 => of(folder, architecture, &SUITES),
+        Architecture::Arm => of(folder, architecture, &ONE_KERNEL),
+    }
+}
+
+/// Fetches the stable suite's alone.
+pub fn stable(folder: &Path) -> Result<()> {
+    of(folder, Architecture::X86, &ONE_KERNEL)
+}
+
+fn of(folder: &Path, architecture: Architecture, suites: &[Suite]) -> Result<()> {
     let name = architecture.debian();
-    println!("asking for the kernels for {name} of {} suites", suites.len());
+    println!("asking for the kernels for {name} of {} suite(s)", suites.len());
     let apt = updated(folder, architecture, suites)?;
     // Those for virtual machines: the drivers a guest needs are built in.
     let meta = format!("linux-image-cloud-{name}");

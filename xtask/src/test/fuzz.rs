@@ -1,8 +1,9 @@
 //! Smoke runs of the fuzz targets: each from its seeds for some seconds. Long runs are for people, with cargo-fuzz.
 
 use std::path::Path;
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::process;
 use crate::test::{Skips, Tally};
@@ -11,6 +12,8 @@ use crate::workspace::{Workspace, cargo};
 
 /// Enough for some hundred thousand inputs; the sum over all targets is part of every CI run.
 const SECONDS: &str = "15";
+/// Runs at the same time: CI has two processors.
+const AT_ONCE: usize = 2;
 
 const CARGO_FUZZ: Tool<'_> = Tool {
     name: "cargo-fuzz",
@@ -41,16 +44,46 @@ pub fn smoke(workspace: &Workspace, skips: &Skips) -> Result<Tally> {
     }
     let program = CARGO_FUZZ.prepare(workspace)?;
     let mut tally = Tally::default();
-    for target in targets {
-        println!("fuzzing {target} for {SECONDS} s");
-        if run(workspace, &program, &folder, target)? {
-            tally.passed += 1;
-        } else {
-            println!("fuzz {target} failed; the input is in {FOLDER}/artifacts/{target}");
-            tally.failed += 1;
+    if !build(workspace, &program, &folder)? {
+        println!("the fuzz targets cannot be built");
+        return Ok(Tally {
+            failed: targets.len(),
+            ..Tally::default()
+        });
+    }
+    for some in targets.chunks(AT_ONCE) {
+        println!("fuzzing {} for {SECONDS} s", some.join(" and "));
+        let ended: Vec<Result<bool>> = thread::scope(|scope| {
+            let runs: Vec<_> = some
+                .iter()
+                .map(|target| scope.spawn(|| run(workspace, &program, &folder, target)))
+                .collect();
+            let lost = |_| Err(anyhow!("a run of a fuzz target panicked"));
+            runs.into_iter()
+                .map(|run| run.join().unwrap_or_else(lost))
+                .collect()
+        });
+        for (target, ended) in some.iter().zip(ended) {
+            if ended? {
+                tally.passed += 1;
+            } else {
+                println!("fuzz {target} failed; the input is in {FOLDER}/artifacts/{target}");
+                tally.failed += 1;
+            }
         }
     }
     Ok(tally)
+}
+
+/// All targets, so that runs at the same time do not wait for each other's.
+fn build(workspace: &Workspace, program: &Path, folder: &Path) -> Result<bool> {
+    let mut build = process::command(program);
+    build
+        .args(["build", "--sanitizer", "none", "--fuzz-dir"])
+        .arg(folder)
+        .arg("--target-dir")
+        .arg(workspace.target.join("fuzz"));
+    process::succeeds(build.env("CARGO", cargo()).current_dir(&workspace.root))
 }
 
 fn run(workspace: &Workspace, program: &Path, folder: &Path, target: &str) -> Result<bool> {

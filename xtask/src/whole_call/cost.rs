@@ -52,6 +52,11 @@ impl Cost {
         })
     }
 
+    /// Whether it is of the same kind of call.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.language == other.language && self.at_once == other.at_once
+    }
+
     fn added(&self) -> u64 {
         self.with.saturating_sub(self.without)
     }
@@ -126,12 +131,14 @@ impl Baseline {
         })
     }
 
+    /// Those of one language.
+    pub fn of<'a>(&'a self, language: &'a str) -> impl Iterator<Item = &'a Cost> {
+        self.costs.iter().filter(move |cost| cost.language == language)
+    }
+
     /// Whichever of the two parts has changed more counts.
     pub fn compare(&self, cost: &Cost) -> Change {
-        let before = self
-            .costs
-            .iter()
-            .find(|known| known.language == cost.language && known.at_once == cost.at_once);
+        let before = self.costs.iter().find(|known| known.is_like(cost));
         let Some(before) = before else {
             return Change::New;
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::kernels::{self, FOLDER};
+use crate::kernels::{FOLDER, fetch};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -14,14 +14,17 @@ const VERSION: &str = "6.12.";
 /// Longest life of the machine: a minute and a half, if the host does nothing else.
 const MAX_SECONDS: &str = "900";
 
-/// The newest of the version, fetched if there is none yet.
+/// The newest of the version, among those of `cargo xtask kernels` if they are there; else fetched alone, and kept apart from
+/// them, because there is more in that folder than one.
 pub fn kernel(workspace: &Workspace) -> Result<PathBuf> {
-    let folder = std::env::var_os(FOLDER).map_or_else(|| workspace.target.join("kernels"), PathBuf::from);
-    if let Some(kernel) = newest(&folder) {
+    let all = std::env::var_os(FOLDER).map_or_else(|| workspace.target.join("kernels"), PathBuf::from);
+    let folder = workspace.target.join("whole-call/kernels");
+    if let Some(kernel) = newest(&all).or_else(|| newest(&folder)) {
         return Ok(kernel);
     }
-    kernels::command(workspace, &[String::from("get")])?;
-    newest(&folder).with_context(|| format!("no suite has a kernel {VERSION}"))
+    fs::create_dir_all(&folder)?;
+    fetch::stable(&folder)?;
+    newest(&folder).with_context(|| format!("Debian's stable suite has no kernel {VERSION}"))
 }
 
 fn newest(folder: &Path) -> Option<PathBuf> {
