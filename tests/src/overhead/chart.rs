@@ -1,6 +1,9 @@
 //! A curve as SVG: both axes logarithmic, so that growth in proportion is a straight line, and what is flat is flat.
 
 use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
@@ -19,6 +22,24 @@ pub struct Chart {
 }
 
 impl Chart {
+    /// Writes it beside the page, as `overhead-ACROSS-NAME.svg`; gives what the page says of it.
+    pub fn publish(&self, name: &str) -> Result<String> {
+        let file = format!("overhead-{}-{name}.svg", self.across);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../observer/docs");
+        std::fs::write(folder.join(&file), self.svg()).with_context(|| file.clone())?;
+        Ok(format!("\n![{}]({file})\n", self.title))
+    }
+
+    /// Of what goes up with what goes across.
+    pub fn new(across: &str, up: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self {
+            title: format!("{up}, by {across}"),
+            across: across.to_owned(),
+            up: up.to_owned(),
+            points: points.into_iter().collect(),
+        }
+    }
+
     pub fn svg(&self) -> String {
         let (across, up) = (self.decades(|point| point.0), self.decades(|point| point.1));
         let x =

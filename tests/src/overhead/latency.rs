@@ -20,8 +20,9 @@ use crate::workload::peer::ServerOptions;
 pub const CLIENT: &str = "paced-client";
 const LIMIT: Duration = Duration::from_mins(2);
 /// The crate h2 takes many small frames that nobody has read yet for an attack, and on a busy machine they
-/// gather on one connection.
+/// gather on one connection: it may hold this much of them.
 const CONNECTIONS: usize = 8;
+const UNREAD: usize = 1 << 26;
 const METHOD: &str = "/truth.v1.Truth/Echo";
 
 /// A run's middle call and its slow ones, in microseconds.
@@ -134,7 +135,9 @@ async fn calls(address: &str, rate: u32, time: Duration) -> Result<Vec<Duration>
     for _ in 0..CONNECTIONS {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = h2::client::handshake(stream).await?;
+        let mut builder = h2::client::Builder::new();
+        builder.data_frame_budget(UNREAD);
+        let (sender, connection) = builder.handshake(stream).await?;
         connections.spawn(connection);
         senders.push(sender.ready().await?);
     }

@@ -54,12 +54,16 @@ impl Page {
         );
     }
 
-    /// The page that was, with the sections of this one in the place of its own; new ones come last.
+    /// The page that was, with the head and the sections of this one in the place of its own; new ones come last.
     pub fn into_update(self, of: &str) -> String {
-        let (_, mut new) = sections(&self.0);
-        let (head, old) = sections(of);
+        let (head, mut new) = sections(&self.0);
+        let (_, old) = sections(of);
         let mut text = head.trim_end().to_owned();
         for (title, body) in old {
+            // What was lacking then may be there now; if it was of another section, that has no figures.
+            if title == NOT_MEASURED {
+                continue;
+            }
             let place = new.iter().position(|(known, _)| *known == title);
             let body = place.map_or(body, |place| new.remove(place).1);
             let _ = write!(text, "\n\n{}", body.trim_end());
@@ -82,7 +86,7 @@ impl Page {
             &format!(
                 "Of the whole of an emulated machine with one processor, whose clock counts instructions: the kernel, server, client \
                  and daemon, for a unary call of which both ends are observed; and for 64 KiB of a bulk transfer. Repeats to the \
-                 instruction with the same programs, so `cargo xtask test --guest` guards it. Written down by `cargo xtask bench --guest`; {machine}. \
+                 instruction with the same programs, and the `exchange` (plain sockets that carry the bytes of calls) does with any: `cargo xtask test` guards it. Written down by `cargo xtask bench --guest`; {machine}. \
                  Nothing is said of caches: an instruction is an instruction. What *programs* add is measured with nobody \
                  who reads the ring."
             ),
@@ -311,15 +315,27 @@ impl Page {
         if reasons.is_empty() {
             return;
         }
-        self.heading("Not measured", "What this machine lacked:");
+        self.heading(NOT_MEASURED, "What this machine lacked:");
         for reason in reasons {
-            let _ = writeln!(self.0, "- {reason}");
+            let _ = writeln!(self.0, "- {}", shortly(reason));
         }
     }
 
     pub fn add(&mut self, title: &str, words: &str, body: &str) {
         self.heading(title, words);
         self.0.push_str(body);
+    }
+}
+
+const NOT_MEASURED: &str = "Not measured";
+
+/// What was not measured, and the last that was said about it: between the two are commands, with this machine's paths.
+fn shortly(reason: &str) -> String {
+    match (reason.lines().next_back(), reason.split_once(": ")) {
+        (Some(last), Some((what, _))) if last != reason => {
+            format!("{what}: {}", last.trim_start_matches([' ', '|']))
+        }
+        _ => reason.to_owned(),
     }
 }
 
@@ -349,13 +365,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn reasons_without_commands() {
+        let of_a_program = "latency of x: /a/b/client 127.0.0.1 has ended\n  | client: refused\n  | too much";
+        assert_eq!(shortly(of_a_program), "latency of x: too much");
+        assert_eq!(shortly("redis: there is none"), "redis: there is none");
+    }
+
+    #[test]
     fn sections_take_the_place_of_older_ones() {
         let old = "# Page\n\nWords.\n\n## One\n\nold\n\n## Two\n\nold\n";
         let new = "# Page\n\nOthers.\n\n## Two\n\nnew\n\n## Three\n\nnew\n";
         let page = Page(new.to_owned());
         assert_eq!(
             page.into_update(old),
-            "# Page\n\nWords.\n\n## One\n\nold\n\n## Two\n\nnew\n\n## Three\n\nnew\n"
+            "# Page\n\nOthers.\n\n## One\n\nold\n\n## Two\n\nnew\n\n## Three\n\nnew\n"
         );
         let page = Page("# Page\n\n## One\n\nnew\n".to_owned());
         assert_eq!(page.into_update("# Page\n"), "# Page\n\n## One\n\nnew\n");

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::chart::Chart;
 use super::cpu::{self, settle};
+use super::options::Options;
 use super::page::mebibytes;
 use super::whole::Site;
 use crate::process::Place;
@@ -35,22 +37,31 @@ struct Point {
     series: usize,
 }
 
-pub fn measure(program: &Program, few: bool) -> Result<String> {
-    let mut body = "| pods | daemon, µs a call | daemon, % of a CPU | resident, MiB | series |\n| --- | --- | --- | --- | --- |\n".to_owned();
-    for pods in PODS.into_iter().take(if few { 2 } else { PODS.len() }) {
+pub fn measure(program: &Program, options: &Options) -> Result<String> {
+    let few = if options.quick { 2 } else { PODS.len() };
+    let points = PODS.iter().take(few).map(|&pods| {
         eprintln!("measuring: {pods} pods");
-        let Point {
+        point(program, pods)
+    });
+    let points = points.collect::<Result<Vec<_>>>()?;
+    let mut body = "| pods | daemon, µs a call | daemon, % of a CPU | resident, MiB | series |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for point in &points {
+        let &Point {
             pods,
             daemon,
             share,
             resident,
             series,
-        } = point(program, pods)?;
+        } = point;
         let resident = mebibytes(resident);
         let _ = writeln!(
             body,
             "| {pods} | {daemon:.2} | {share:.2} | {resident} | {series} |"
         );
+    }
+    if options.is_published() {
+        let cost = points.iter().map(|point| (f64::from(point.pods), point.daemon));
+        body += &Chart::new("pods", "daemon, µs a call", cost).publish("cost")?;
     }
     Ok(body)
 }

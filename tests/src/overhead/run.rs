@@ -277,7 +277,7 @@ impl Bench {
             .iter()
             .find(|program| program.language == Language::Rust);
         let Some(program) = rust else { return Ok(()) };
-        let body = pods::measure(program, self.options.quick)?;
+        let body = pods::measure(program, &self.options)?;
         self.page.add(pods::TITLE, pods::WORDS, &body);
         Ok(())
     }

@@ -1,10 +1,9 @@
 //! How cost grows: with connections, and with methods and their series. tonic on both ends, a fresh daemon for every point.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::chart::Chart;
 use super::cpu::{self, settle};
@@ -72,27 +71,20 @@ fn section(options: &Options, page: &mut Page, what: &str, points: &[Point]) -> 
         let _ = writeln!(body, "| {} |", cells.join(" | "));
     }
     if options.is_published() {
-        let charts: [(&str, &str, Figure); 2] = [
-            ("cost", "daemon, µs a call", |point| point.daemon),
-            ("memory", "resident, MiB", |point| {
-                f64::from(u32::try_from(point.resident).unwrap_or(u32::MAX)) / 1024.0
-            }),
-        ];
-        for (name, up, figure) in charts {
-            let chart = Chart {
-                title: format!("{up}, by {what}"),
-                across: what.to_owned(),
-                up: up.to_owned(),
-                points: points
-                    .iter()
-                    .map(|point| (f64::from(point.size), figure(point)))
-                    .collect(),
-            };
-            let file = format!("overhead-{what}-{name}.svg");
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../observer/docs");
-            std::fs::write(folder.join(&file), chart.svg()).with_context(|| file.clone())?;
-            let _ = write!(body, "\n![{up}, by {what}]({file})\n");
-        }
+        let by_size = |up: &str, figure: Figure| {
+            Chart::new(
+                what,
+                up,
+                points.iter().map(|point| (f64::from(point.size), figure(point))),
+            )
+        };
+        let memory = |point: &Point| f64::from(u32::try_from(point.resident).unwrap_or(u32::MAX)) / 1024.0;
+        body += &by_size("daemon, µs a call", |point| point.daemon).publish("cost")?;
+        body += &by_size("resident, MiB", memory).publish("memory")?;
+        body += &by_size("scrape, ms of the daemon's CPU", |point| {
+            point.scrape_cpu.as_secs_f64() * 1e3
+        })
+        .publish("scrape")?;
     }
     let words = format!(
         "{CALLS} unary calls of tonic over so many {what}, after as many that nobody counted; a fresh daemon for each line. Memory \
