@@ -16,7 +16,7 @@ use crate::workload::peer::{Client, Server, ServerOptions};
 use crate::workload::plan::{Kind, Step};
 use crate::workload::{Language, Program};
 
-const CONNECTIONS: [u32; 5] = [1, 10, 100, 1_000, 9_500];
+const CONNECTIONS: [u32; 5] = [1, 10, 100, 1_000, 10_000];
 /// A connection's own ceiling is 512 methods, so each client has some of them.
 const METHODS: [u32; 5] = [1, 10, 100, 1_000, 3_000];
 const METHODS_OF_A_CLIENT: u32 = 250;
