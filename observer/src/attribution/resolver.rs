@@ -4,13 +4,14 @@
 pub mod burst;
 pub mod limit;
 pub mod peer;
+mod told;
 pub mod worker;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
-use observer_ebpf::record::{Protocol, Role, Socket};
+use observer_ebpf::record::Socket;
 
 use super::catalog::{Catalog, Coverage, Pod};
 use super::cgroup::membership::Membership;
@@ -22,7 +23,10 @@ use super::identity::Identity;
 use super::roster::{Account, Roster};
 use super::rule::{Rules, Subject};
 use super::service::{self, Facts};
-use super::socket::{Address, Entry, State};
+use super::socket::{Address, Entry};
+
+pub use self::told::served_port;
+use self::told::{command, is_nameless, record};
 
 #[derive(Debug)]
 pub struct Resolver {
@@ -350,55 +354,12 @@ impl Resolver {
     }
 }
 
-/// The kernel did not see who made it, or it was made on behalf of somebody.
-fn is_nameless(socket: &Socket) -> bool {
-    matches!(socket.process, 0 | INIT)
-}
-
 /// Where v1 hierarchies tell containers apart, all of them may be in their runtime's unit as far as v2 can tell; and
 /// of a process that has ended there is nothing more to ask.
 fn forget_runtime(place: &mut Place) {
     if place.rank() == 1 && place.unit.as_deref().is_some_and(|unit| RUNTIMES.contains(&unit)) {
         *place = Place::default();
     }
-}
-
-/// The port that the owner of the socket serves on it. Where the role is not known, services have lower numbers than
-/// the ports that the kernel gives to clients.
-pub fn served_port(socket: &Socket) -> Option<u16> {
-    match Role::from_raw(socket.role) {
-        Role::Passive => Some(socket.local_port),
-        Role::Active => None,
-        Role::Unknown => (socket.local_port < socket.remote_port).then_some(socket.local_port),
-    }
-}
-
-/// What the kernel would have told of it.
-fn record(entry: &Entry) -> Socket {
-    let role = if entry.state == State::Listen {
-        Role::Passive
-    } else {
-        Role::Active
-    };
-    Socket {
-        cgroup: entry.cgroup,
-        local: entry.local.ip,
-        remote: entry.remote.ip,
-        local_port: entry.local.port,
-        remote_port: entry.remote.port,
-        process: 0,
-        command: [0; 16],
-        protocol: Protocol::Undecided as u8,
-        role: role as u8,
-        joined: 1,
-        requests: 0,
-        reserved: [0; 4],
-    }
-}
-
-fn command(socket: &Socket) -> Option<String> {
-    let name = socket.command.split(|byte| *byte == 0).next().unwrap_or_default();
-    (!name.is_empty() && socket.process != INIT).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 fn labels<'a>(

@@ -1,17 +1,22 @@
 //! One connection: its session, the name of its service, and the cells that its calls are counted in. Both are
 //! resolved once; after that a call costs an index and a few adds.
 
+mod cells;
+mod name;
+
 use std::time::Instant;
 
 use observer_ebpf::record::{Close, Kind, Protocol, Record, Role, Socket};
 
 use super::waiting::Waiting;
 use super::{Naming, carries, loss};
-use crate::attribution::{Attributed, Resolution, Source};
+use crate::attribution::Attributed;
 use crate::metrics::own::{Carries, DaemonLoss, Lost};
-use crate::metrics::{End, Method, MethodCells, Own, Recorder, ServiceCells, ServiceLabels};
-use crate::rpc::Ended;
-use crate::session::{CallEvent, MethodIndex, Session, Side};
+use crate::metrics::{Own, Recorder};
+use crate::session::{CallEvent, Session, Side};
+
+pub(super) use self::cells::end_of;
+use self::cells::{Cells, tell_end};
 
 /// How long a connection whose `Socket` record was lost is not named: the kernel tells it again with the next packet.
 const ANNOUNCING: u64 = 2_000_000_000;
@@ -67,14 +72,6 @@ enum Name {
     /// Asked for, or not to be asked for before the `Socket` record that may still come.
     Pending(Waiting),
     Known(Attributed),
-}
-
-#[derive(Debug, Default)]
-struct Cells {
-    /// Server side only: what counts the connection as active.
-    service: Option<ServiceCells>,
-    /// By [`MethodIndex`].
-    methods: Vec<Option<MethodCells>>,
 }
 
 impl Connection {
@@ -231,119 +228,6 @@ impl Connection {
         }
     }
 
-    #[inline(never)]
-    fn wait_for_name(&mut self, events: &mut Vec<CallEvent>, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        if matches!(self.name, Name::Unasked) {
-            self.name = Name::Pending(Waiting::default());
-            if self.announced {
-                self.ask(cookie, desk);
-            }
-        }
-        match &mut self.name {
-            Name::Known(_) => self.tell(events, desk.recorder),
-            Name::Pending(waiting) => {
-                let counted = |event: &&CallEvent| waiting.count(event, desk.recorder, desk.waiting);
-                let kept = events.iter().take_while(counted).count();
-                if kept < events.len() {
-                    events.drain(..kept);
-                    self.wait_no_longer(events, desk);
-                }
-                events.clear();
-            }
-            Name::Unasked => {}
-        }
-    }
-
-    /// There is no room to wait. Calls that nobody can be named for are counted as such; to leave some out would
-    /// part beginnings from ends.
-    fn wait_no_longer(&mut self, events: &mut Vec<CallEvent>, desk: &mut Desk<'_, impl Naming>) {
-        let nobody = desk.naming.nobody(&self.socket());
-        self.asked = Asked::InVain;
-        self.named(nobody, desk.recorder, desk.waiting);
-        self.tell(events, desk.recorder);
-    }
-
-    /// The `Socket` record has come late, or is not waited for any more.
-    pub(super) fn announce(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        if self.asked == Asked::Never && matches!(self.name, Name::Pending(_)) {
-            self.ask(cookie, desk);
-        }
-    }
-
-    /// Whether it has waited for its `Socket` record for so long that none will come.
-    pub(super) const fn is_unannounced(&self, now: u64) -> bool {
-        !self.announced && matches!(self.asked, Asked::Never) && now.saturating_sub(self.born) >= ANNOUNCING
-    }
-
-    /// Whether it may have ended before it was taken on.
-    pub(super) fn is_doubtful(&self, now: u64) -> bool {
-        !self.announced
-            && now.saturating_sub(self.seen) >= UNANNOUNCED_IDLE
-            && self.open_streams() == 0
-            && !self.waits_for_name()
-    }
-
-    /// Whether there may be a better name: it was nobody's for want of room, or is only the UID of a pod that no list
-    /// had yet, because the API server was away when it was asked for. A connection may last for days.
-    pub(super) fn is_provisional(&self, version: u64) -> bool {
-        let by_uid = |name: &Attributed| name.identity.source == Source::PodUid;
-        let unlisted = self.version != version && matches!(&self.name, Name::Known(name) if by_uid(name));
-        self.renamed.is_none() && (unlisted || self.asked == Asked::InVain && self.announced)
-    }
-
-    /// Asks once more; the answer is from memory or comes to [`Self::named`].
-    pub(super) fn ask_again(&mut self, cookie: u64, version: u64, desk: &mut Desk<'_, impl Naming>) {
-        self.version = version;
-        let refused = self.asked == Asked::InVain;
-        match desk.naming.renew(cookie, &self.socket(), desk.now, refused) {
-            Resolution::Known(attributed) => {
-                self.asked = Asked::Once;
-                self.named(attributed, desk.recorder, desk.waiting);
-            }
-            Resolution::Pending => self.asked = Asked::Once,
-            Resolution::Refused(_) => {}
-        }
-    }
-
-    /// Takes on the better name. Calls are counted under one name from beginning to end, so not while one is open.
-    fn rename(&mut self, recorder: &mut Recorder) {
-        if self.renamed.is_none() || self.open_streams() > 0 {
-            return;
-        }
-        if let Some(attributed) = self.renamed.take() {
-            let Some(mut before) = std::mem::take(&mut self.cells).service else {
-                self.name = Name::Known(attributed);
-                return;
-            };
-            before.connection_closed(recorder);
-            // It stays open, whether there will be another call or not.
-            let mut service = recorder.service(&labels(&attributed));
-            service.connection_opened(recorder);
-            self.cells.service = Some(service);
-            self.name = Name::Known(attributed);
-        }
-    }
-
-    /// The answer to what `ask` asked.
-    pub(super) fn named(&mut self, attributed: Attributed, recorder: &mut Recorder, total: &mut usize) {
-        if let Name::Known(before) = &self.name {
-            // A name is not taken away because there is none now: the process may have ended.
-            if *before != attributed && attributed.identity.source != Source::Unknown {
-                self.renamed = Some(attributed);
-                self.rename(recorder);
-            }
-            return;
-        }
-        let before = std::mem::replace(&mut self.name, Name::Known(attributed));
-        if let Name::Pending(waiting) = before {
-            for (method, backlog) in waiting.take(total) {
-                if let Some(cells) = self.cells(method, recorder) {
-                    cells.absorb(recorder, &backlog);
-                }
-            }
-        }
-    }
-
     /// Drains what the session could not tell into the observer's own numbers.
     pub(super) fn tell_losses(&mut self, own: &Own) {
         if let Some(session) = &mut self.session {
@@ -369,32 +253,6 @@ impl Connection {
         if let Some(word) = self.counted.take() {
             recorder.registry().own().connections.of(word).subtract(1);
         }
-    }
-
-    fn ask(&mut self, cookie: u64, desk: &mut Desk<'_, impl Naming>) {
-        self.asked = Asked::Once;
-        let socket = self.socket();
-        match desk.naming.resolve(cookie, &socket, desk.now) {
-            Resolution::Known(attributed) => self.named(attributed, desk.recorder, desk.waiting),
-            Resolution::Pending => {}
-            Resolution::Refused(nobody) => {
-                self.asked = Asked::InVain;
-                self.named(nobody, desk.recorder, desk.waiting);
-            }
-        }
-    }
-
-    /// What is known of the socket.
-    fn socket(&self) -> Socket {
-        let mut socket = self.socket;
-        if let Some(side) = self.side() {
-            // What the traffic shows is worth more than what the kernel saw, which may be nothing.
-            socket.role = match side {
-                Side::Server => Role::Passive,
-                Side::Client => Role::Active,
-            } as u8;
-        }
-        socket
     }
 
     fn side(&self) -> Option<Side> {
@@ -432,78 +290,5 @@ impl Connection {
             }
         }
         events.clear();
-    }
-
-    /// The cells of a method; `None`: calls of this side are not counted.
-    #[inline]
-    fn cells(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<&mut MethodCells> {
-        let index = method.index();
-        if self.cells.methods.get(index).is_none_or(Option::is_none) {
-            self.make_cells(method, recorder)?;
-        }
-        self.cells.methods.get_mut(index)?.as_mut()
-    }
-
-    #[cold]
-    fn make_cells(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<()> {
-        let made = self.make(method, recorder)?;
-        let index = method.index();
-        if self.cells.methods.len() <= index {
-            self.cells.methods.resize(index + 1, None);
-        }
-        *self.cells.methods.get_mut(index)? = Some(made);
-        Some(())
-    }
-
-    fn make(&mut self, method: MethodIndex, recorder: &mut Recorder) -> Option<MethodCells> {
-        let Name::Known(attributed) = &self.name else {
-            return None;
-        };
-        let session = self.session.as_ref()?;
-        let side = match session.side()? {
-            Side::Server => crate::metrics::Side::Server,
-            Side::Client if recorder.registry().settings().client => crate::metrics::Side::Client {
-                peer: &attributed.peer,
-            },
-            Side::Client => return None,
-        };
-        let service = recorder.service(&labels(attributed));
-        let path = match method {
-            MethodIndex::UNKNOWN => Method::Unknown,
-            MethodIndex::OTHER => Method::Other,
-            known => Method::Path(session.method(known)),
-        };
-        let cells = recorder.method(&service, side, path);
-        if matches!(side, crate::metrics::Side::Server) && self.cells.service.is_none() {
-            self.cells.service.insert(service).connection_opened(recorder);
-        }
-        Some(cells)
-    }
-}
-
-fn labels(attributed: &Attributed) -> ServiceLabels<'_> {
-    let identity = &attributed.identity;
-    ServiceLabels {
-        service: &identity.service,
-        namespace: &identity.namespace,
-        pod: &identity.pod,
-    }
-}
-
-fn tell_end(cells: &mut MethodCells, ended: &Ended, recorder: &mut Recorder) {
-    cells.bytes(recorder, ended.request_bytes, ended.response_bytes);
-    cells.ended(recorder, end_of(ended));
-}
-
-/// As the metrics see it.
-pub(super) fn end_of(ended: &Ended) -> End {
-    End {
-        status: ended.status,
-        // A call whose end was not seen has no duration either.
-        duration_nanoseconds: ended
-            .started
-            .filter(|_| ended.status != crate::rpc::Status::Unobserved)
-            .map(|started| ended.ended.saturating_sub(started)),
-        was_started: ended.started.is_some(),
     }
 }

@@ -10,7 +10,7 @@ use observer_ebpf::record::{
 };
 
 use super::*;
-use crate::attribution::{Identity, Source};
+use crate::attribution::{Identity, Resolution, Source};
 use crate::metrics::render::render;
 use crate::metrics::{Format, Settings as MetricsSettings};
 
