@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 mod access;
+mod boring;
 mod bytes;
 mod code;
 mod elf;

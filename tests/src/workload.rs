@@ -53,7 +53,14 @@ impl Language {
     ];
 
     /// Those that can speak TLS and whose library an observer can look into.
-    pub const PROBED: [Self; 4] = [Self::Go, Self::Node, Self::Grpclib, Self::Cpp];
+    pub const PROBED: [Self; 6] = [
+        Self::Go,
+        Self::Node,
+        Self::Grpclib,
+        Self::Cpp,
+        Self::Python,
+        Self::PythonAsyncio,
+    ];
 
     /// Whether its server's program hears of calls of methods that it does not have.
     pub fn hears_of_unknown_methods(self) -> bool {

@@ -138,11 +138,13 @@ fn echo(count: u32, status: u32) -> Step {
 }
 
 /// Every implementation is a server once and a client once: (server, client).
-const RING: [(Language, Language); 4] = [
+const RING: [(Language, Language); 6] = [
     (Language::Go, Language::Node),
     (Language::Node, Language::Grpclib),
     (Language::Grpclib, Language::Cpp),
-    (Language::Cpp, Language::Go),
+    (Language::Cpp, Language::Python),
+    (Language::Python, Language::PythonAsyncio),
+    (Language::PythonAsyncio, Language::Go),
 ];
 
 /// All kinds and ends of calls; and the names are those that the same programs have without TLS.

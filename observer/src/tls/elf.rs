@@ -36,6 +36,20 @@ pub struct Section {
     link: u32,
 }
 
+#[cfg(test)]
+impl Section {
+    pub const fn of_code(address: u64, offset: u64, length: u64) -> Self {
+        Self {
+            name: String::new(),
+            address,
+            offset,
+            length,
+            kind: elf::SHT_PROGBITS,
+            link: 0,
+        }
+    }
+}
+
 /// A function, by its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Symbol {

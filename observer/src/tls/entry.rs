@@ -2,10 +2,28 @@
 //! processor out of line, in a single step, and the exception behind that is dear on a virtual machine: 25 µs where a probe
 //! without it takes 0.7 (`docs/tls.md`).
 
+use super::Reason;
+use super::bytes::Bytes;
+use super::elf::Elf;
+
+/// Enough for the first instruction, and what may be in front of it.
+const BEGINNING: u64 = 16;
+
 /// In front of functions that are jumped to by address, where a compiler was asked for it. Nothing is changed by it, so
 /// that the function can be probed behind it as well.
 #[cfg(target_arch = "x86_64")]
 const LANDING: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+
+/// Where a function is probed that begins at `offset`, and whether that is cheap.
+pub fn beginning<B: Bytes + ?Sized>(elf: &Elf<'_, B>, offset: u64) -> Result<(u64, bool), Reason> {
+    let size = BEGINNING.min(elf.bytes().length().saturating_sub(offset));
+    let code = elf.bytes().piece(offset, size, BEGINNING)?;
+    let landing = behind_landing(&code);
+    let first = usize::try_from(landing)
+        .ok()
+        .and_then(|landing| code.get(landing..));
+    Ok((offset + landing, is_emulated(first.unwrap_or_default())))
+}
 
 /// Bytes to pass over at the beginning of a function.
 #[cfg(target_arch = "x86_64")]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::bytes::{Bytes, search};
 use super::elf::Elf;
-use super::{Found, Reason, go, openssl};
+use super::{Found, Reason, boring, go, openssl};
 
 /// Of the read-only data that hints are looked for in.
 const MAX_DATA: u64 = 64 << 20;
@@ -20,25 +20,23 @@ pub fn judge(bytes: &(impl Bytes + ?Sized), name: &Path) -> Vec<Result<Found, Re
     let found = [go::judge(&elf), openssl::judge(&elf, name)];
     let mut found: Vec<_> = found.into_iter().filter_map(Result::transpose).collect();
     if found.is_empty() {
+        found.extend(boring::judge(&elf).transpose());
+    }
+    if found.is_empty() {
         found.extend(hint(&elf).map(Err));
     }
     found
 }
 
-/// Libraries that are known by what they say when they fail: the path of a source file.
+/// A library that is known by what it says when it fails: the path of a source file.
 fn hint<B: Bytes + ?Sized>(elf: &Elf<'_, B>) -> Option<Reason> {
-    const HINTS: [(&str, Reason); 2] = [
-        ("/rustls-0.", Reason::Rustls),
-        ("/ssl/d1_both.cc", Reason::StrippedBoringSsl),
-    ];
+    const HINT: &str = "/rustls-0.";
     let data = elf.section(".rodata")?;
     let length = data.length.min(MAX_DATA);
-    HINTS.into_iter().find_map(|(text, reason)| {
-        let mut found = false;
-        let searched = search(elf.bytes(), data.offset, length, text.as_bytes(), |_, _| {
-            found = true;
-            false
-        });
-        (found && searched.is_ok()).then_some(reason)
-    })
+    let mut found = false;
+    let searched = search(elf.bytes(), data.offset, length, HINT.as_bytes(), |_, _| {
+        found = true;
+        false
+    });
+    (found && searched.is_ok()).then_some(Reason::Rustls)
 }

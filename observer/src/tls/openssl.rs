@@ -32,8 +32,6 @@ const BORING: &str = "SSL_set_custom_verify";
 
 /// Of one of a pair: OpenSSL's have 131 bytes.
 const MAX_FUNCTION: u64 = 4096;
-/// Enough for the first instruction, and what may be in front of it.
-const BEGINNING: u64 = 16;
 
 /// Of the data of a program that a version is looked for in; Node has 47 MB.
 const MAX_DATA: u64 = 64 << 20;
@@ -61,7 +59,7 @@ pub fn judge<B: Bytes + ?Sized>(elf: &Elf<'_, B>, name: &Path) -> Result<Option<
     };
     let mut points = points.filter_map(offset).collect::<Result<Vec<_>, _>>()?;
     for point in &mut points {
-        point.offset = beginning(elf, point.offset)?.0;
+        point.offset = entry::beginning(elf, point.offset)?.0;
     }
     let found = PAIRS.map(|pair| shared(elf, &functions, pair));
     // What everything calls (`__fentry__`) does no work of theirs.
@@ -90,15 +88,6 @@ pub fn judge<B: Bytes + ?Sized>(elf: &Elf<'_, B>, name: &Path) -> Result<Option<
     }))
 }
 
-/// Where a function is probed that begins at `offset`, and whether that is cheap.
-fn beginning<B: Bytes + ?Sized>(elf: &Elf<'_, B>, offset: u64) -> Result<(u64, bool), Reason> {
-    let size = BEGINNING.min(elf.bytes().length().saturating_sub(offset));
-    let code = elf.bytes().piece(offset, size, BEGINNING)?;
-    let behind = entry::behind_landing(&code);
-    let first = usize::try_from(behind).ok().and_then(|behind| code.get(behind..));
-    Ok((offset + behind, entry::is_emulated(first.unwrap_or_default())))
-}
-
 /// The function that does the work of both of a pair, where it is cheaper to probe than they are. In OpenSSL it has no name that
 /// is kept; it is what the extended one passes its arguments on to, and what the plain one calls, once.
 fn shared<B: Bytes + ?Sized>(
@@ -108,7 +97,7 @@ fn shared<B: Bytes + ?Sized>(
 ) -> Option<u64> {
     let [plain, extended] = pair.map(|(name, _)| functions.get(name).copied());
     let (plain, extended) = (plain?, extended?);
-    let is_cheap = |symbol: Symbol| Some(beginning(elf, elf.code_offset(symbol.address)?).ok()?.1);
+    let is_cheap = |symbol: Symbol| Some(entry::beginning(elf, elf.code_offset(symbol.address)?).ok()?.1);
     if is_cheap(plain)? && is_cheap(extended)? {
         return None;
     }
@@ -118,7 +107,7 @@ fn shared<B: Bytes + ?Sized>(
     };
     let target = entry::passed_on(&code(extended)?, extended.address)?;
     let calls = entry::calls(&code(plain)?, plain.address, target)?;
-    let (offset, is_cheap) = beginning(elf, elf.code_offset(target)?).ok()?;
+    let (offset, is_cheap) = entry::beginning(elf, elf.code_offset(target)?).ok()?;
     (calls.len() == 1 && is_cheap).then_some(offset)
 }
 

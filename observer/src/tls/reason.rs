@@ -41,6 +41,6 @@ pub enum Reason {
     Rustls,
     #[error("GnuTLS: not supported")]
     GnuTls,
-    #[error("BoringSSL without symbols: its functions cannot be told for certain")]
-    StrippedBoringSsl,
+    #[error("BoringSSL without symbols, and its functions cannot be told for certain: {0}")]
+    StrippedBoringSsl(&'static str),
 }
