@@ -139,6 +139,19 @@ impl Program {
         }
     }
 
+    /// The same program with one more variable of its environment.
+    #[must_use]
+    pub fn with_variable(&self, name: &str, value: &Path) -> Self {
+        let mut told = OsString::from(name);
+        told.push("=");
+        told.push(value);
+        let command = ["env".into(), told].into_iter();
+        Self {
+            command: command.chain(self.command.iter().cloned()).collect(),
+            ..self.clone()
+        }
+    }
+
     /// The folder of its certificates, if it speaks TLS.
     pub fn certificates(&self) -> Option<&Path> {
         self.tls.as_deref()

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use observer::tls::{Act, Found, Library, examine};
 use tests::prerequisite::or_skip;
-use tests::workload::tls::{RELEASES, go_programs, node};
+use tests::truth::proxy::Proxy;
+use tests::workload::tls::{RELEASES, WHEELS, go_programs, grpcio_library, node};
 
 /// The one library in a file.
 #[track_caller]
@@ -90,4 +91,70 @@ fn openssl_inside_of_node() {
     assert_eq!(found.library, Library::OpenSsl);
     assert_eq!(found.points.len(), 7, "{found:?}");
     assert!(found.random.is_some(), "{found:?}");
+}
+
+/// gRPC's wheels of six years, and Envoy.
+#[test]
+fn boring_ssl_without_names() {
+    let test = "boring_ssl_without_names";
+    let wheels = WHEELS.into_iter().map(tests::workload::tls::Wheel::library);
+    let others = [grpcio_library(), Proxy::Envoy.program()];
+    for library in wheels.chain(others) {
+        let Some(library) = or_skip(test, library) else {
+            return;
+        };
+        let found = found(&library);
+        let name = library.display();
+        assert_eq!(found.library, Library::BoringSsl, "{name}");
+        for act in [Act::Created, Act::Freed, Act::Read, Act::Write] {
+            assert_eq!(count(&found, act), 1, "{name}: {found:?}");
+        }
+        assert!(found.random.is_some(), "{name}: {found:?}");
+    }
+}
+
+/// The oldest wheel has its names: without them the same is found.
+#[test]
+fn names_of_boring_ssl_agree_with_its_shape() {
+    let [named, ..] = WHEELS;
+    let Some(library) = or_skip("names_of_boring_ssl_agree_with_its_shape", named.library()) else {
+        return;
+    };
+    let mut file = fs::read(&library).unwrap();
+    let by_name = found(&library);
+    without_names(&mut file);
+    let folder = tempfile::tempdir().unwrap();
+    let stripped = folder.path().join("cygrpc.so");
+    fs::write(&stripped, file).unwrap();
+    let by_shape = found(&stripped);
+    let place = |found: &Found, act| {
+        let mut points = found.points.iter().filter(|point| point.act == act);
+        points.next().map(|point| point.offset)
+    };
+    // Objects end in what `SSL_free` calls; that an object is used again cannot be told without its name.
+    assert_eq!(
+        (count(&by_name, Act::Cleared), count(&by_shape, Act::Cleared)),
+        (1, 0)
+    );
+    for act in [Act::Created, Act::Read, Act::Write] {
+        assert!(place(&by_name, act).is_some(), "{act:?} {by_name:?}");
+        assert_eq!(place(&by_name, act), place(&by_shape, act), "{act:?}");
+    }
+    assert_eq!(by_name.random, by_shape.random);
+}
+
+/// Makes the table of symbols something else.
+fn without_names(file: &mut [u8]) {
+    const SYMBOLS: u32 = 2;
+    const OTHER: u32 = 1;
+    const HEADER: usize = 64;
+    let number = |at: usize| usize::from(u16::from_le_bytes([file[at], file[at + 1]]));
+    let headers = usize::try_from(u64::from_le_bytes(file[40..48].try_into().unwrap())).unwrap();
+    let count = number(60);
+    for header in (0..count).map(|section| headers + section * HEADER) {
+        let kind = &mut file[header + 4..header + 8];
+        if kind == SYMBOLS.to_le_bytes() {
+            kind.copy_from_slice(&OTHER.to_le_bytes());
+        }
+    }
 }

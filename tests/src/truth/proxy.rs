@@ -38,7 +38,7 @@ impl Proxy {
     }
 
     /// Gets the program, the first time.
-    fn program(self) -> Result<PathBuf, Error> {
+    pub fn program(self) -> Result<PathBuf, Error> {
         match self {
             // Unpacked, not installed: it would start a server of the system.
             Self::Nginx => {
@@ -56,7 +56,7 @@ impl Proxy {
         }
     }
 
-    /// Starts it in front of `backend`; with certificates, which only nginx takes, both its hops are TLS.
+    /// Starts it in front of `backend`; with certificates, both its hops are TLS.
     pub fn start(self, backend: &str, certificates: Option<&Path>, place: &Place) -> Result<Running> {
         let program = self.program()?;
         // The port is free again when the listener is dropped; nothing else here asks for ports of this range.
@@ -93,7 +93,7 @@ impl Proxy {
     ) -> Result<Vec<OsString>> {
         let (file, text) = match self {
             Self::Nginx => ("nginx.conf", nginx(folder, hops, certificates)),
-            Self::Envoy => ("envoy.yaml", envoy(hops)?),
+            Self::Envoy => ("envoy.yaml", envoy(hops, certificates)?),
         };
         let file = folder.join(file);
         std::fs::write(&file, text)?;
@@ -169,7 +169,7 @@ fn nginx(folder: &Path, (port, backend): (u16, &str), certificates: Option<&Path
     )
 }
 
-fn envoy((port, backend): (u16, &str)) -> Result<String> {
+fn envoy((port, backend): (u16, &str), certificates: Option<&Path>) -> Result<String> {
     let (host, backend_port) = backend.rsplit_once(':').context("an address without a port")?;
     let address =
         |host: &str, port: &str| format!("{{ socket_address: {{ address: {host}, port_value: {port} }} }}");
@@ -181,6 +181,7 @@ fn envoy((port, backend): (u16, &str)) -> Result<String> {
         address("127.0.0.1", &port.to_string()),
         address(host, backend_port),
     );
+    let (listening, connecting) = certificates.map(envoy_tls).unwrap_or_default();
     Ok(format!(
         r#"static_resources:
   listeners:
@@ -203,7 +204,7 @@ fn envoy((port, backend): (u16, &str)) -> Result<String> {
                 route: {{ cluster: backend, timeout: 0s }}
           http_filters:
           - name: envoy.filters.http.router
-            typed_config: {{ "@type": {router} }}
+            typed_config: {{ "@type": {router} }}{listening}
   clusters:
   - name: backend
     type: STATIC
@@ -217,7 +218,26 @@ fn envoy((port, backend): (u16, &str)) -> Result<String> {
       cluster_name: backend
       endpoints:
       - lb_endpoints:
-        - endpoint: {{ address: {connect} }}
+        - endpoint: {{ address: {connect} }}{connecting}
 "#
     ))
+}
+
+/// What makes both of its hops TLS: of the filter chain, and of the cluster.
+fn envoy_tls(certificates: &Path) -> (String, String) {
+    let at = certificates.display();
+    let kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
+    let certificate = format!(
+        "tls_certificates: [{{ certificate_chain: {{ filename: {at}/server.pem }}, private_key: {{ filename: {at}/server.key }} }}]"
+    );
+    let socket = |indent: &str, context: &str, common: &str| {
+        format!(
+            "\n{indent}transport_socket: {{ name: envoy.transport_sockets.tls, typed_config: \
+             {{ \"@type\": {kind}.{context}, common_tls_context: {{ alpn_protocols: [h2]{common} }} }} }}"
+        )
+    };
+    (
+        socket("      ", "DownstreamTlsContext", &format!(", {certificate}")),
+        socket("    ", "UpstreamTlsContext", ""),
+    )
 }

@@ -139,6 +139,14 @@ pub const ALL: &[Situation] = &[
             plans::assorted,
         )
     },
+    Situation {
+        act: act::proxied::envoy,
+        ..tls(
+            "tls-envoy",
+            "TLS on both hops, Envoy in the middle",
+            plans::assorted,
+        )
+    },
     tls(
         "tls-everything",
         "TLS: the mixed plan of the workloads",
