@@ -53,13 +53,14 @@ impl Language {
     ];
 
     /// Those that can speak TLS and whose library an observer can look into.
-    pub const PROBED: [Self; 6] = [
+    pub const PROBED: [Self; 7] = [
         Self::Go,
         Self::Node,
         Self::Grpclib,
         Self::Cpp,
         Self::Python,
         Self::PythonAsyncio,
+        Self::Java,
     ];
 
     /// Whether its server's program hears of calls of methods that it does not have.

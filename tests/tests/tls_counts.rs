@@ -139,13 +139,14 @@ fn echo(count: u32, status: u32) -> Step {
 }
 
 /// Every implementation is a server once and a client once: (server, client).
-const RING: [(Language, Language); 6] = [
+const RING: [(Language, Language); 7] = [
     (Language::Go, Language::Node),
     (Language::Node, Language::Grpclib),
     (Language::Grpclib, Language::Cpp),
     (Language::Cpp, Language::Python),
     (Language::Python, Language::PythonAsyncio),
-    (Language::PythonAsyncio, Language::Go),
+    (Language::PythonAsyncio, Language::Java),
+    (Language::Java, Language::Go),
 ];
 
 /// All kinds and ends of calls; and the names are those that the same programs have without TLS.
@@ -164,9 +165,10 @@ fn counts_over_tls() -> Result<()> {
         let (mut listening, mut calling) = stage.pair(&server.in_the_clear(), &client.in_the_clear())?;
         made.add(&calling.run([echo(1, 0)])?);
         received.add(&listening.tally_after(1)?);
+        // While they live: of a process that has ended, no more is known than which thread made the socket.
+        observer.expect(Side::Server, &[], &received)?;
+        observer.expect(Side::Client, &[], &made)?;
     }
-    observer.expect(Side::Server, &[], &received)?;
-    observer.expect(Side::Client, &[], &made)?;
     let named = services(&observer.scrape()?)?;
     for (server, client) in &prepared {
         let (mut listening, mut calling) = stage.pair(server, client)?;
@@ -185,7 +187,11 @@ fn counts_over_tls() -> Result<()> {
             "{pair}: {} connections are counted as hidden too",
             open(&scrape, "tls")
         );
-        ensure!(services(&scrape)? == named, "{pair}: {:?}", services(&scrape)?);
+        ensure!(
+            services(&scrape)? == named,
+            "{pair}: {:?}, in the clear {named:?}",
+            services(&scrape)?
+        );
         println!("{pair}: {} calls so far, all right", made.ended());
         calling.quit()?;
     }

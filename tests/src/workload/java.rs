@@ -1,4 +1,5 @@
-//! grpc-java on Netty: jars from Debian, unpacked, and the program compiled against them.
+//! grpc-java on Netty: jars from Debian, unpacked, and the program compiled against them. Its TLS is Netty's `tcnative`, as gRPC
+//! recommends it: a library that calls the system's OpenSSL in Debian, and has a `BoringSSL` inside where it is shipped.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,16 +9,19 @@ use super::cache;
 use crate::prerequisite::{Error, apt, build};
 
 const SUITE: &str = "bookworm";
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 9] = [
     "libgrpc-java",
     "libnetty-java",
     "libperfmark-java",
     "libgoogle-gson-java",
     "libguava-java",
     "libjctools-java",
+    "libnetty-tcnative-java",
+    "libnetty-tcnative-jni",
+    "libapr1",
 ];
 /// `netty-all.jar` is empty.
-const JARS: [&str; 20] = [
+const JARS: [&str; 21] = [
     "grpc-api",
     "grpc-context",
     "grpc-core",
@@ -32,6 +36,7 @@ const JARS: [&str; 20] = [
     "netty-handler",
     "netty-handler-proxy",
     "netty-resolver",
+    "netty-tcnative",
     "netty-transport",
     "netty-transport-native-unix-common",
     "perfmark-api",
@@ -51,9 +56,14 @@ const PROGRAM: [&str; 6] = [
 pub fn prepare() -> Result<Vec<OsString>, Error> {
     apt::install_for(&[("javac", "default-jdk-headless")])?;
     let sources = cache::sources().join("java");
-    let key = format!("{SUITE} {}", PACKAGES.join(" "));
+    let key = format!("{SUITE} {} renamed", PACKAGES.join(" "));
+    let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let packages = cache::folder("java-packages", &key, |folder| {
-        apt::unpack(SUITE, &PACKAGES, folder)
+        apt::unpack(SUITE, &PACKAGES, folder)?;
+        // Netty asks for the name that it has where it is shipped.
+        let native = folder.join(&libraries).join("jni");
+        std::fs::rename(native.join("libnetty-tcnative.so"), native.join("libnetty_tcnative.so"))?;
+        Ok(())
     })?;
     let jars = class_path(&packages);
     let key = cache::contents(&sources, &PROGRAM)?;
@@ -68,8 +78,14 @@ pub fn prepare() -> Result<Vec<OsString>, Error> {
     path.push(jars);
     // Small, so that it begins soon and leaves memory to others.
     let options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx1g", "-cp"];
+    let libraries = packages.join(libraries);
+    let mut found = OsString::from("LD_LIBRARY_PATH=");
+    found.push(&libraries);
+    let mut native = OsString::from("-Djava.library.path=");
+    native.push(libraries.join("jni"));
     // The virtual machine's own use of SIGUSR2 cannot stand a storm of them: it takes another signal.
-    let mut command: Vec<OsString> = vec!["env".into(), "_JAVA_SR_SIGNUM=40".into(), "java".into()];
+    let mut command: Vec<OsString> = vec!["env".into(), "_JAVA_SR_SIGNUM=40".into(), found];
+    command.extend(["java".into(), native]);
     command.extend(options.map(OsString::from));
     command.extend([path, "Peer".into()]);
     Ok(command)

@@ -37,7 +37,7 @@ public final class Peer {
         if (isServer) {
             serve(options);
         } else {
-            call(arguments[1]);
+            call(arguments[1], options);
         }
         System.exit(0);
     }
@@ -82,8 +82,8 @@ public final class Peer {
         Runtime.getRuntime().halt(0);
     }
 
-    private static void call(String address) throws Exception {
-        Client client = new Client(address);
+    private static void call(String address, Options options) throws Exception {
+        Client client = new Client(address, options.text("tls", ""));
         System.out.println("READY");
         System.out.flush();
         Gson gson = new Gson();

@@ -5,7 +5,11 @@ import io.grpc.Server;
 import io.grpc.ServerCall;
 import io.grpc.ServerMethodDefinition;
 import io.grpc.Status;
+import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyServerBuilder;
+import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.handler.ssl.SslProvider;
+import java.io.File;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.concurrent.Executors;
@@ -35,6 +39,12 @@ final class Service extends HandlerRegistry {
         }
         if (options.number("max-streams", 0) > 0) {
             builder.maxConcurrentCallsPerConnection(options.number("max-streams", 0));
+        }
+        String certificates = options.text("tls", "");
+        if (!certificates.isEmpty()) {
+            SslContextBuilder security = SslContextBuilder.forServer(
+                    new File(certificates, "server.pem"), new File(certificates, "server.key"));
+            builder.sslContext(GrpcSslContexts.configure(security, SslProvider.OPENSSL).build());
         }
         server = builder.build().start();
         System.out.println("READY port=" + server.getPort());
