@@ -193,7 +193,14 @@ pub fn go_close(context: ProbeContext) -> u32 {
             end(&key);
         } else {
             // SAFETY: as above.
-            unsafe { (*object).shared.settled = 1 };
+            let departed = unsafe {
+                (*object).shared.settled = 1;
+                (*object).closed = 1;
+                (*object).departed
+            };
+            if departed != 0 {
+                end(&key);
+            }
         }
     }
     0

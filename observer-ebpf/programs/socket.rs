@@ -169,7 +169,7 @@ fn gone(sk: *mut bpf_sock, close: Close) {
     let Some(connection) = (unsafe { connection.as_mut() }) else {
         return;
     };
-    let tied = hello::is_wanted() && tie::forget(connection.cookie);
+    let tied = hello::is_wanted() && tie::depart(connection.cookie);
     if connection.told != 0 {
         end(connection, close);
     } else if tied {

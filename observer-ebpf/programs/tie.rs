@@ -122,22 +122,28 @@ fn cookie_of(places: &KernelPlaces, descriptor: u64) -> Option<u64> {
     read_kernel::<u64>(sock + u64::from(places.sock_cookie))
 }
 
-/// The socket is gone: so is its object, whether its program says so or not. Says whether there was one.
+/// The socket is gone. Its object is not before its program is done with it: what had come may be read later. Says whether there
+/// is one.
 #[inline(always)]
-pub fn forget(cookie: u64) -> bool {
+pub fn depart(cookie: u64) -> bool {
     // SAFETY: copied at once.
     let Some(&key) = (unsafe { TIES.get(cookie) }) else {
         return false;
     };
     let key: ObjectKey = key;
     let _ = TIES.remove(cookie);
-    let Some(object) = OBJECTS.get_ptr(key) else {
+    let Some(object) = OBJECTS.get_ptr_mut(key) else {
         return false;
     };
-    // SAFETY: live map memory.
-    if unsafe { (*object).id } != cookie | PLAINTEXT {
-        return false;
+    // SAFETY: live map memory; each of these is set once, by one of two threads, and both look at the other one's then.
+    unsafe {
+        if (*object).id != cookie | PLAINTEXT {
+            return false;
+        }
+        (*object).departed = 1;
+        if (*object).closed != 0 {
+            let _ = OBJECTS.remove(key);
+        }
     }
-    let _ = OBJECTS.remove(key);
     true
 }

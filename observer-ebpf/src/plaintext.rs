@@ -78,7 +78,10 @@ pub struct Plaintext {
     pub tie: u8,
     /// One of [`crate::connection::announced`].
     pub announced: u8,
-    pub reserved: [u8; 2],
+    /// 1: its socket is gone. What had come before may still be read.
+    pub departed: u8,
+    /// 1: the program has closed it, and its socket may go on for a while.
+    pub closed: u8,
     pub halves: [PlainHalf; 2],
 }
 

@@ -117,6 +117,13 @@ impl<N: Naming> Pipeline<N> {
         if kind == Some(Kind::Socket) {
             self.on_socket(cookie, payload);
         }
+        if kind == Some(Kind::Closed)
+            && let Some(socket) = socket_of(cookie)
+        {
+            // Of a socket that was not told of itself.
+            self.departing.add(socket, record.time);
+            return;
+        }
         let (connections, events, mut desk) = self.parts();
         let Some(connection) = connections.get_mut(&cookie) else {
             // Evicted, or its `Socket` record was lost; the end of a connection needs no beginning.

@@ -1,6 +1,8 @@
 //! Probes inside of processes: which program goes where in a TLS library. Attached to files, and so to every process that
 //! has them mapped, now and later.
 
+use std::collections::{self, HashSet};
+use std::mem::offset_of;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, Weak};
@@ -92,6 +94,8 @@ pub struct Attacher {
     places: Array<MapData, [u8; size_of::<KernelPlace>()]>,
     known: Vec<RandomPlace>,
     objects: HashMap<MapData, ObjectKeyBytes, ObjectBytes>,
+    /// Objects whose sockets were gone when they were looked through last.
+    departed: HashSet<ObjectKeyBytes>,
 }
 
 impl std::fmt::Debug for Attacher {
@@ -129,6 +133,7 @@ impl Attacher {
             places: map(ebpf, "PLACES")?,
             known: Vec::new(),
             objects: map(ebpf, "OBJECTS")?,
+            departed: HashSet::new(),
         })
     }
 
@@ -215,23 +220,34 @@ impl Attacher {
         }
     }
 
-    /// Frees objects of processes that are gone; gives the names of those connections that only they could have ended.
+    /// Frees objects of processes that are gone, and of sockets that were gone the last time, too: their programs may never say that
+    /// they are done. Gives the names of those connections that only their processes could have ended.
     pub fn forget(&mut self, is_alive: impl Fn(u32) -> bool) -> Vec<u64> {
         let keys: Vec<ObjectKeyBytes> = self.objects.keys().filter_map(Result::ok).collect();
         let mut ended = Vec::new();
+        let before = std::mem::take(&mut self.departed);
         // Asked once for each process, not for each of its objects.
-        let mut asked = std::collections::HashMap::new();
+        let mut asked = collections::HashMap::new();
         for key in keys {
             let (_, process) = key.split_at(size_of::<u64>());
             let process = process
                 .first_chunk()
                 .map_or(0, |bytes| u32::from_ne_bytes(*bytes));
-            if *asked.entry(process).or_insert_with(|| is_alive(process)) {
+            let alive = *asked.entry(process).or_insert_with(|| is_alive(process));
+            let object = self.objects.get(&key, 0).ok();
+            let departed = object
+                .as_ref()
+                .and_then(|object| object.get(offset_of!(Plaintext, departed)));
+            if alive && departed != Some(&1) {
                 continue;
             }
-            if let Ok(object) = self.objects.get(&key, 0) {
+            if alive && !before.contains(&key) {
+                self.departed.insert(key);
+                continue;
+            }
+            if let Some(object) = object {
                 let id = object
-                    .get(size_of::<ObjectKey>()..)
+                    .get(offset_of!(Plaintext, id)..)
                     .and_then(|rest| rest.first_chunk())
                     .map_or(0, |bytes| u64::from_ne_bytes(*bytes));
                 if id & UNTIED != 0 {

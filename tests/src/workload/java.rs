@@ -62,7 +62,10 @@ pub fn prepare() -> Result<Vec<OsString>, Error> {
         apt::unpack(SUITE, &PACKAGES, folder)?;
         // Netty asks for the name that it has where it is shipped.
         let native = folder.join(&libraries).join("jni");
-        std::fs::rename(native.join("libnetty-tcnative.so"), native.join("libnetty_tcnative.so"))?;
+        std::fs::rename(
+            native.join("libnetty-tcnative.so"),
+            native.join("libnetty_tcnative.so"),
+        )?;
         Ok(())
     })?;
     let jars = class_path(&packages);

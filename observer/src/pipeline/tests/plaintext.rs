@@ -71,6 +71,27 @@ fn what_is_read_after_the_end_counts() {
     bench.expect("marty_grpc_requests_total{service=\"svc\",method=\"/p.S/M\",status=\"OK\"} 1");
 }
 
+/// The same of a socket that is older than the observer, of which nothing else is known.
+#[test]
+fn what_is_read_after_the_end_of_an_older_socket_counts() {
+    let mut bench = Bench::new(false, 100);
+    bench.open(INSIDE, Protocol::Http2);
+    let sequence = bench.sequence;
+    let socket_is_gone = Record {
+        frame_type: Close::Gone as u8,
+        sequence: 0,
+        ..bench.record(INSIDE, Kind::Closed, Direction::Ingress, &[])
+    };
+    bench.sequence = sequence;
+    bench.pipeline.on_record(&socket_is_gone, &[]);
+    bench.call(INSIDE, "0");
+    bench.sweep();
+    bench.expect("marty_grpc_requests_total{service=\"svc\",method=\"/p.S/M\",status=\"OK\"} 1");
+    expect_connections(&bench, 0, 1);
+    bench.sweep();
+    expect_connections(&bench, 0, 0);
+}
+
 /// Its process has ended, and nobody else could tell.
 #[test]
 fn one_without_a_socket_ends_when_told() {
