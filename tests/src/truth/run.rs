@@ -319,7 +319,7 @@ fn lacks(server: Language, situation: &Situation) -> Option<&'static str> {
         return Some(reason);
     }
     if situation.around.tls && !Language::PROBED.contains(&server) {
-        return Some("nobody can look into its TLS, or its workload has none");
+        return Some("its workload has no TLS");
     }
     (server == Language::Grpclib && situation.around.max_age_ms > 0)
         .then_some("its server has no greatest age of connections")
