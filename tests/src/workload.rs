@@ -23,6 +23,7 @@ pub mod python;
 pub mod rust;
 pub mod tally;
 pub mod tls;
+pub mod wheel;
 
 pub use peer::{Client, Server};
 pub use python::environment;

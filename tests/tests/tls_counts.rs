@@ -1,7 +1,6 @@
 //! The same truth for calls inside of TLS: what `/metrics` says is what the programs did, by probes in the TLS libraries
 //! of real programs that were not told of them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,14 +18,17 @@ use tests::wait;
 use tests::workload::mixture::{ECHO, mixed_for};
 use tests::workload::peer::{Client, Server, ServerOptions};
 use tests::workload::plan::{Kind, Step};
-use tests::workload::tally::{MethodTally, Tally};
-use tests::workload::tls::grpcio_of_unknown_shape;
+use tests::workload::tally::Tally;
+use tests::workload::wheel::grpcio_of_unknown_shape;
 use tests::workload::{Language, Program, certificates};
 
 #[path = "tls_counts/crowd.rs"]
 mod crowd;
+#[path = "tls_counts/joined.rs"]
+mod joined;
 
 use crowd::{crowd, library_of};
+use joined::await_joined;
 
 const FAMILIES: [&str; 2] = ["marty_grpc_requests_total", "marty_grpc_client_requests_total"];
 const RESERVE: &str = "/truth.v1.Inventory/Reserve";
@@ -236,49 +238,6 @@ fn joined_over_tls() -> Result<()> {
         await_joined(&observer, &made).with_context(|| language.to_string())?;
     }
     observer.stop_probing()
-}
-
-/// Waits until every call is counted, also those whose first bytes a program was already waiting for when it was probed.
-fn await_joined(observer: &Observer, made: &Tally) -> Result<()> {
-    wait::until(LIMIT, || {
-        let scrape = observer.scrape().map_err(|error| error.to_string())?;
-        for family in FAMILIES {
-            let seen = scrape.sum(family, &[]);
-            if seen < count(made.ended()) {
-                return Err(format!("{family}: {seen} of {} calls are counted", made.ended()));
-            }
-        }
-        Ok(())
-    })?;
-    let scrape = observer.scrape()?;
-    FAMILIES
-        .into_iter()
-        .try_for_each(|family| never_wrong(&scrape, family, made))
-}
-
-/// No call that was not made: of no method, and with no status, more than the programs know; what is not known is said
-/// to be so.
-fn never_wrong(scrape: &Scrape, family: &str, made: &Tally) -> Result<()> {
-    let mut statuses: BTreeMap<&str, f64> = BTreeMap::new();
-    for (status, ended) in made.methods.values().flat_map(|of| &of.ended) {
-        *statuses.entry(status).or_default() += count(*ended);
-    }
-    for sample in scrape.find(family, &[]) {
-        let (method, status) = (sample.label("method"), sample.label("status"));
-        if method != "_unknown" {
-            let of = made.methods.get(method).map_or(0, MethodTally::ended_in_all);
-            let seen = scrape.sum(family, &[("method", method)]);
-            ensure!(seen <= count(of), "{sample}, but {of} calls were made");
-        }
-        if !status.starts_with('_') {
-            let of = statuses.get(status).copied().unwrap_or_default();
-            let seen = scrape.sum(family, &[("status", status)]);
-            ensure!(seen <= of, "{sample}, but {of} calls ended so");
-        }
-    }
-    let seen = scrape.sum(family, &[]);
-    ensure!(seen <= count(made.ended()), "{seen} calls of {}", made.ended());
-    Ok(())
 }
 
 /// Nobody can look into a library whose functions are not told for certain: its connections are counted as what they are,

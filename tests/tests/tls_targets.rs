@@ -8,7 +8,8 @@ use std::path::Path;
 use observer::tls::{Act, Found, Library, examine};
 use tests::prerequisite::or_skip;
 use tests::truth::proxy::Proxy;
-use tests::workload::tls::{RELEASES, WHEELS, go_programs, grpcio_library, node};
+use tests::workload::tls::{RELEASES, go_programs, node};
+use tests::workload::wheel::{WHEELS, Wheel, grpcio_library};
 
 /// The one library in a file.
 #[track_caller]
@@ -97,7 +98,7 @@ fn openssl_inside_of_node() {
 #[test]
 fn boring_ssl_without_names() {
     let test = "boring_ssl_without_names";
-    let wheels = WHEELS.into_iter().map(tests::workload::tls::Wheel::library);
+    let wheels = WHEELS.into_iter().map(Wheel::library);
     let others = [grpcio_library(), Proxy::Envoy.program()];
     for library in wheels.chain(others) {
         let Some(library) = or_skip(test, library) else {
