@@ -228,5 +228,6 @@ fn freeing<B: Bytes + ?Sized>(
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
 mod tests;

@@ -62,7 +62,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn lea(from: usize, target: u64, operands: u8) -> [u8; LENGTH] {
-        let distance = i32::try_from(target.cast_signed() - (from + LENGTH) as i64).unwrap();
+        let behind = i64::try_from(from + LENGTH).unwrap();
+        let distance = i32::try_from(target.cast_signed() - behind).unwrap();
         let [a, b, c, d] = distance.to_le_bytes();
         [0x48, OPERATION, operands, a, b, c, d]
     }

@@ -96,18 +96,19 @@ impl Code {
     }
 }
 
-/// Which function a program has otherwise.
-#[derive(Default)]
-struct Odd {
-    second_write: bool,
-    reading_stores_nothing: bool,
-    peek_stores: bool,
-    no_freeing: bool,
-    vague: bool,
+/// What a program has otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Odd {
+    Nothing,
+    SecondWrite,
+    VagueWrite,
+    ReadingStoresNothing,
+    PeekStores,
+    NoFreeing,
 }
 
 /// The whole library, and the addresses of what is to be probed: new, free, write, read.
-fn library(odd: &Odd) -> (Code, [u64; 4]) {
+fn library(odd: Odd) -> (Code, [u64; 4]) {
     let mut code = Code::new();
     // free_memory
     let memory = code.function(&[0xc3]);
@@ -115,7 +116,7 @@ fn library(odd: &Odd) -> (Code, [u64; 4]) {
     let end: &[u8] = &[
         0x53, 0x48, 0x89, 0xfb, 0x48, 0x8b, 0x03, 0x48, 0x85, 0xc0, 0x48, 0x89, 0xdf, 0xff, 0x50, 0x10,
     ];
-    let end = if odd.no_freeing { &end[..13] } else { end };
+    let end = if odd == Odd::NoFreeing { &end[..13] } else { end };
     let free = code.function(end);
     code.add(&[0x5b, 0xc3]);
     // push rbx; mov rax, [rbx]; call [rax + 8]; mov rdi, rbx; call …; mov rdi, rbx; xor ebx, ebx; call …
@@ -126,8 +127,8 @@ fn library(odd: &Odd) -> (Code, [u64; 4]) {
     code.add(&[0x5b, 0xc3]);
     // endbr64; push rbx
     let write = code.function(&[0xf3, 0x0f, 0x1e, 0xfa, 0x53]);
-    writes(&mut code, odd.vague);
-    if odd.second_write {
+    writes(&mut code, odd == Odd::VagueWrite);
+    if odd == Odd::SecondWrite {
         code.function(&[0x53]);
         writes(&mut code, false);
     }
@@ -140,14 +141,14 @@ fn library(odd: &Odd) -> (Code, [u64; 4]) {
     code.mistake(mistake::UNCALLED)
         .call(getting)
         .add(&[0x48, 0x89, 0x04, 0x24]);
-    if odd.peek_stores {
+    if odd == Odd::PeekStores {
         code.add(&[0x48, 0x89, 0x50, 0x08]);
     }
     code.add(&[0x5b, 0xc3]);
     // push rbp; mov rbp, rsp; mov [rbp - 8], rax; add [rax + 8], rdx
     let read = code.function(&[0x55, 0x48, 0x89, 0xe5, 0x48, 0x89, 0x45, 0xf8]);
     code.mistake(mistake::UNCALLED).call(getting);
-    if !odd.reading_stores_nothing {
+    if odd != Odd::ReadingStoresNothing {
         code.add(&[0x48, 0x01, 0x50, 0x08]);
     }
     code.add(&[0x5d, 0xc3]);
@@ -183,7 +184,7 @@ fn verdict(file: &[u8]) -> Result<Found, Reason> {
 
 #[test]
 fn told_by_what_they_do() {
-    let (mut code, expected) = library(&Odd::default());
+    let (mut code, expected) = library(Odd::Nothing);
     let found = verdict(&code.file()).unwrap();
     let acts = [Act::Created, Act::Freed, Act::Write, Act::Read];
     let points = acts.into_iter().zip(expected).map(|(act, address)| Point {
@@ -197,51 +198,21 @@ fn told_by_what_they_do() {
 #[test]
 fn what_is_not_certain_is_left_alone() {
     let odd = [
-        (
-            Odd {
-                second_write: true,
-                ..Odd::default()
-            },
-            "SSL_write",
-        ),
-        (
-            Odd {
-                vague: true,
-                ..Odd::default()
-            },
-            "SSL_write",
-        ),
-        (
-            Odd {
-                reading_stores_nothing: true,
-                ..Odd::default()
-            },
-            "SSL_read",
-        ),
-        (
-            Odd {
-                peek_stores: true,
-                ..Odd::default()
-            },
-            "SSL_read",
-        ),
-        (
-            Odd {
-                no_freeing: true,
-                ..Odd::default()
-            },
-            "SSL_free",
-        ),
+        (Odd::SecondWrite, "SSL_write"),
+        (Odd::VagueWrite, "SSL_write"),
+        (Odd::ReadingStoresNothing, "SSL_read"),
+        (Odd::PeekStores, "SSL_read"),
+        (Odd::NoFreeing, "SSL_free"),
     ];
     for (odd, missing) in odd {
-        let (mut code, _) = library(&odd);
+        let (mut code, _) = library(odd);
         assert_eq!(verdict(&code.file()), Err(Reason::StrippedBoringSsl(missing)));
     }
 }
 
 #[test]
 fn two_copies_are_not_told_apart() {
-    let (mut code, _) = library(&Odd::default());
+    let (mut code, _) = library(Odd::Nothing);
     let twice = [TEXT, b"another/ssl/ssl_lib.cc\0"].concat();
     assert_eq!(
         verdict(&code.file_with(&twice)),
@@ -252,7 +223,7 @@ fn two_copies_are_not_told_apart() {
 /// What names the file by another text than the whole one is something else.
 #[test]
 fn a_name_that_nothing_refers_to() {
-    let (mut code, _) = library(&Odd::default());
+    let (mut code, _) = library(Odd::Nothing);
     let text = [b"longer", &TEXT[6..]].concat();
     assert_eq!(verdict(&code.file_with(&text)), Err(uncertain("SSL_new")));
 }
@@ -272,7 +243,7 @@ proptest! {
     /// Whatever is damaged: nothing panics, and what is found lies inside of the code.
     #[test]
     fn damaged(places in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
-        let (mut code, _) = library(&Odd::default());
+        let (mut code, _) = library(Odd::Nothing);
         let mut file = code.file();
         for (place, byte) in places {
             let place = place.index(file.len());
