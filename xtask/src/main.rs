@@ -40,8 +40,8 @@ Usage: cargo xtask COMMAND
                               with --debug-programs the kernel programs log (aya-log)
   run [-- ARGS]               build, become root by sudo where needed, run the daemon with ARGS
   test [--unit] [--live] [--fuzz] [--instructions] [--truth] [--guest] [-- LIBTEST ARGS]
-                              build, run all tests that this machine can run (or the named parts; --guest only
-                              when it is named), say what was skipped and why
+                              build, run all tests that this machine can run (or the named parts), say what was
+                              skipped and why
   truth [--quick] [--help]    the observer against what real gRPC programs counted, in every situation
   lint                        format, clippy, dependencies, tidy
   tidy                        the project's own rules of structure

@@ -1,4 +1,4 @@
-//! A pair without a gRPC library: two processes that write to each other what grpc-go's would, byte for byte the same for
+//! A pair without a gRPC library: two processes that write to each other calls of the form that grpc-go's have, byte for byte the same for
 //! every call but for the stream. It does next to nothing itself and needs no program but this one, so that what the
 //! observer adds to its calls can be counted wherever the tests are built.
 
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ends_write_what_an_observer_of_calls_understands() {
+    fn streams_are_numbered_anew_and_blocks_shrink_to_indices() {
         let mut script = Script::new(2);
         let [first, second] = &mut script.requests;
         // Inserted once, and indices from then on.
