@@ -1,29 +1,35 @@
-//! Probes of Go's `crypto/tls`. A call may end on another thread than it began, so it is known by its goroutine. Its end
-//! is probed at its return instructions: Go moves stacks, and a return address that was replaced would not be moved with
-//! them.
+//! Probes of Go's `crypto/tls`. Arguments are in registers (Go 1.17): receiver, then pointer, length and capacity of the slice.
 //!
-//! Arguments are in registers (Go 1.17): receiver, then pointer, length and capacity of the slice.
+//! What is read is seen where it is copied to the caller, if that is one certain place (x86-64), else at the beginning and end of the
+//! call. It may end on another thread than it began, so it is known by its goroutine. Its end is probed at its return
+//! instructions: Go moves stacks, and a return address that was replaced would not be moved with them.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
+use observer_ebpf::loss::Loss;
 use observer_ebpf::plaintext::{Call, CallKey, tie};
 use observer_ebpf::record::Direction;
 
-use crate::maps::{CALLS, OBJECTS};
+use crate::maps::{CALLS, OBJECTS, count};
 use crate::object::{begin, end, object};
 use crate::plaintext::{half, run};
 use crate::user::{key_of, read_user, thread};
 
 const MAX_LENGTH: u64 = 1 << 31;
 
-/// The registers that Go passes arguments and results in, and the one of the goroutine.
+/// Room for the receiver, behind the caller's frame pointer, at which the frame pointer points, and the return address.
+const RECEIVER: u64 = 16;
+
+/// The registers that Go passes arguments and results in, the one of the goroutine, and where its stack ends and the frame of the
+/// function at hand begins.
 struct Registers {
     first: u64,
     second: u64,
     third: u64,
     goroutine: u64,
     stack: u64,
+    frame: u64,
 }
 
 #[cfg(bpf_target_arch = "x86_64")]
@@ -37,6 +43,7 @@ fn registers(context: &ProbeContext) -> Registers {
         third: regs.rcx,
         goroutine: regs.r14,
         stack: regs.rsp,
+        frame: regs.rbp,
     }
 }
 
@@ -51,6 +58,7 @@ fn registers(context: &ProbeContext) -> Registers {
         third: regs.regs[2],
         goroutine: regs.regs[28],
         stack: regs.sp,
+        frame: regs.regs[29],
     }
 }
 
@@ -63,6 +71,7 @@ fn registers(_context: &ProbeContext) -> Registers {
         third: 0,
         goroutine: 0,
         stack: 0,
+        frame: 0,
     }
 }
 
@@ -148,6 +157,32 @@ pub fn go_read_end(context: ProbeContext) -> u32 {
             call.buffer,
             first as u32,
         );
+    }
+    0
+}
+
+/// At the call that copies to the caller what was read: source and length are the second and third argument, and the receiver of
+/// the reading function is on the stack. The bytes are walked where they are copied from. Neither the beginning nor the end
+/// of the call is probed then, so that no call is known to be under way.
+#[uprobe]
+#[inline(always)]
+pub fn go_read_copy(context: ProbeContext) -> u32 {
+    let Registers {
+        second, third, frame, ..
+    } = registers(&context);
+    if third >= MAX_LENGTH {
+        return 0;
+    }
+    let Some(receiver) = read_user::<u64>(frame.wrapping_add(RECEIVER)) else {
+        count(Loss::UnreadableSegment);
+        return 0;
+    };
+    let Some(object) = object(&key_of(receiver), tie::GO) else {
+        return 0;
+    };
+    // SAFETY: live map memory; a connection is read by one goroutine at a time.
+    if unsafe { (*object).shared.settled } == 0 {
+        run(context.as_ptr(), object, Direction::Ingress, second, third as u32);
     }
     0
 }

@@ -60,6 +60,8 @@ pub enum Act {
     GoRead,
     /// A RET instruction of it: Go moves its stacks, so that return probes would crash the program.
     GoReadEnd,
+    /// In place of both: the one call in it that copies to the caller what was read.
+    GoReadCopy,
     /// Entry of `crypto/tls.(*Conn).Close`.
     GoClose,
 }

@@ -19,7 +19,7 @@ use super::{ProbeError, Root, kernel_types, map};
 use crate::tls::{Act, Point, RandomPlace, Target};
 
 /// The probes, and the programs that go on after them; the order of the latter is that of `Plain` in the programs.
-pub const PROBES: [&str; 14] = [
+pub const PROBES: [&str; 15] = [
     "ssl_created",
     "ssl_cleared",
     "ssl_freed",
@@ -33,6 +33,7 @@ pub const PROBES: [&str; 14] = [
     "go_write",
     "go_read",
     "go_read_end",
+    "go_read_copy",
     "go_close",
 ];
 pub const WALKS: [&str; 3] = ["plain_walk", "plain_open", "plain_announce"];
@@ -65,6 +66,7 @@ const fn programs(act: Act) -> &'static [&'static str] {
         Act::GoWrite => &["go_write"],
         Act::GoRead => &["go_read"],
         Act::GoReadEnd => &["go_read_end"],
+        Act::GoReadCopy => &["go_read_copy"],
         Act::GoClose => &["go_close"],
     }
 }
@@ -73,7 +75,13 @@ const fn programs(act: Act) -> &'static [&'static str] {
 const fn rank(act: Act) -> u8 {
     match act {
         Act::Freed | Act::GoClose | Act::GoReadEnd => 0,
-        Act::Write | Act::WriteEx | Act::Read | Act::ReadEx | Act::GoWrite | Act::GoRead => 1,
+        Act::Write
+        | Act::WriteEx
+        | Act::Read
+        | Act::ReadEx
+        | Act::GoWrite
+        | Act::GoRead
+        | Act::GoReadCopy => 1,
         Act::Cleared | Act::Created | Act::GoHandshake => 2,
     }
 }
