@@ -28,7 +28,18 @@ pub trait Bytes {
         self.read_at(offset, &mut piece).map_err(unreadable)?;
         Ok(piece)
     }
+
+    /// The name at an offset, which ends with a zero byte, in a table of `rest` more bytes; of a long one as much as tells it from
+    /// those that are looked for.
+    fn name(&self, offset: u64, rest: u64) -> Result<Vec<u8>, Reason> {
+        let mut name = self.piece(offset, rest.min(LONGEST), LONGEST)?;
+        name.truncate(name.iter().position(|byte| *byte == 0).unwrap_or(name.len()));
+        Ok(name)
+    }
 }
+
+/// Of a name that is read by itself.
+const LONGEST: u64 = 64;
 
 /// A file, and its length when it was opened.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! ELF files, as far as is needed to find functions in them: 64 bits, little-endian, of this machine. Nothing is read
 //! whole; tables are gone through in pieces.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use object::LittleEndian as Little;
 use object::elf;
@@ -173,38 +174,74 @@ impl<'a, B: Bytes + ?Sized> Elf<'a, B> {
         prefix: &str,
         wanted: &[&'static str],
     ) -> Result<HashMap<&'static str, Symbol>, Reason> {
-        let names = usize::try_from(symbols.link)
-            .ok()
-            .and_then(|link| self.sections.get(link));
-        let names = names.ok_or(Reason::Damaged("symbols without names"))?;
-        let hits = self.names(names, prefix, wanted)?;
+        let hits = self.names(self.names_of(symbols)?, prefix, wanted)?;
         if hits.is_empty() || symbols.length > MAX_TABLE {
             return Ok(HashMap::new());
         }
         let mut found: HashMap<&'static str, Symbol> = HashMap::new();
-        let count = usize::try_from(symbols.length).unwrap_or(0) / size_of::<elf::Sym64<Little>>();
+        self.each(symbols, |symbol| {
+            let Some(name) = hits.get(&symbol.st_name.get(Little)) else {
+                return Ok(());
+            };
+            let Some(function) = function(symbol) else {
+                return Ok(());
+            };
+            match found.insert(name, function) {
+                Some(other) if other.address != function.address => Err(Reason::Ambiguous(name)),
+                _ => Ok(()),
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Names of the functions at `addresses` by the full table of symbols, or as much of each as [`Bytes::name`] gives; none if it
+    /// has been stripped.
+    pub fn names_at(&self, addresses: &HashSet<u64>) -> Result<HashMap<u64, Vec<u8>>, Reason> {
+        let mut found = HashMap::new();
+        let mut sections = self.sections.iter();
+        let full = sections.find(|section| section.kind == elf::SHT_SYMTAB && section.length <= MAX_TABLE);
+        let Some(symbols) = full else {
+            return Ok(found);
+        };
+        let names = self.names_of(symbols)?;
+        self.each(symbols, |symbol| {
+            let address = function(symbol).map(|function| function.address);
+            let Some(address) = address.filter(|address| addresses.contains(address)) else {
+                return Ok(());
+            };
+            // The first of several, so that each is read once.
+            if let Entry::Vacant(place) = found.entry(address) {
+                let offset = u64::from(symbol.st_name.get(Little));
+                let rest = names.length.saturating_sub(offset);
+                place.insert(self.bytes.name(names.offset.saturating_add(offset), rest)?);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The section with the names of a table of symbols.
+    fn names_of(&self, symbols: &Section) -> Result<&Section, Reason> {
+        let link = usize::try_from(symbols.link).ok();
+        let names = link.and_then(|link| self.sections.get(link));
+        names.ok_or(Reason::Damaged("symbols without names"))
+    }
+
+    /// Goes through a table of symbols.
+    fn each(
+        &self,
+        symbols: &Section,
+        mut act: impl FnMut(&elf::Sym64<Little>) -> Result<(), Reason>,
+    ) -> Result<(), Reason> {
+        let size = size_of::<elf::Sym64<Little>>();
+        let count = usize::try_from(symbols.length).unwrap_or(0) / size;
         for first in (0..count).step_by(SYMBOLS) {
             let here = SYMBOLS.min(count - first);
-            let words = table(
-                self.bytes,
-                symbols
-                    .offset
-                    .saturating_add((first * size_of::<elf::Sym64<Little>>()) as u64),
-                here * 3,
-            )?;
-            for symbol in slice::<elf::Sym64<Little>>(&words, here)? {
-                let Some((name, function)) = function(symbol, &hits) else {
-                    continue;
-                };
-                if found
-                    .insert(name, function)
-                    .is_some_and(|other| other.address != function.address)
-                {
-                    return Err(Reason::Ambiguous(name));
-                }
-            }
+            let offset = symbols.offset.saturating_add((first * size) as u64);
+            let words = table(self.bytes, offset, here * 3)?;
+            slice(&words, here)?.iter().try_for_each(&mut act)?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Where in a table of names the wanted ones are. Linkers let a name be the end of another, so what is in front of
@@ -258,18 +295,12 @@ impl<'a, B: Bytes + ?Sized> Elf<'a, B> {
     }
 }
 
-fn function(
-    symbol: &elf::Sym64<Little>,
-    hits: &HashMap<u32, &'static str>,
-) -> Option<(&'static str, Symbol)> {
-    let name = *hits.get(&symbol.st_name.get(Little))?;
+/// `None`: it is no function, or not in this file.
+fn function(symbol: &elf::Sym64<Little>) -> Option<Symbol> {
     let defined = symbol.st_shndx.get(Little) != elf::SHN_UNDEF && symbol.st_value.get(Little) != 0;
-    (defined && symbol.st_info & 0xf == elf::STT_FUNC).then(|| {
-        let function = Symbol {
-            address: symbol.st_value.get(Little),
-            size: symbol.st_size.get(Little),
-        };
-        (name, function)
+    (defined && symbol.st_info & 0xf == elf::STT_FUNC).then(|| Symbol {
+        address: symbol.st_value.get(Little),
+        size: symbol.st_size.get(Little),
     })
 }
 

@@ -5,12 +5,15 @@ use std::collections::HashMap;
 
 use super::bytes::Bytes;
 use super::elf::{Elf, Symbol};
-use super::{Act, Found, Library, Point, Reason, code};
+use super::{Act, Found, Library, Point, Reason, code, entry};
 
 mod build;
+mod copy;
 mod table;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
+
+use table::Table;
 
 const PREFIX: &str = "crypto/tls.(*Conn).";
 const READ: &str = "crypto/tls.(*Conn).Read";
@@ -39,15 +42,19 @@ pub fn judge<B: Bytes + ?Sized>(elf: &Elf<'_, B>) -> Result<Option<Found>, Reaso
         return Err(Reason::OldGo(version.clone()));
     }
     let wanted = NAMES.map(|(name, _)| name);
+    let table = Table::open(elf);
     let mut functions = elf.functions(PREFIX, &wanted)?;
     if functions.is_empty() {
-        functions = table::functions(elf, PREFIX, &wanted)?;
+        functions = match &table {
+            Ok(table) => table.functions(PREFIX, &wanted)?,
+            Err(reason) => return Err(reason.clone()),
+        };
     }
     if functions.is_empty() {
         return Ok(None);
     }
     let version = Some(version?);
-    let points = points(elf, &functions)?;
+    let points = points(elf, &functions, table.ok().as_ref())?;
     Ok(Some(Found {
         library: Library::Go,
         version,
@@ -59,6 +66,7 @@ pub fn judge<B: Bytes + ?Sized>(elf: &Elf<'_, B>) -> Result<Option<Found>, Reaso
 fn points<B: Bytes + ?Sized>(
     elf: &Elf<'_, B>,
     functions: &HashMap<&'static str, Symbol>,
+    table: Option<&Table<'_, B>>,
 ) -> Result<Vec<Point>, Reason> {
     let mut points = Vec::new();
     for (name, act) in NAMES {
@@ -73,26 +81,50 @@ fn points<B: Bytes + ?Sized>(
         let returns =
             code::returns(&body).filter(|returns| !returns.is_empty() && returns.len() <= MAX_RETURNS);
         let returns = returns.ok_or(Reason::Undecodable(name))?;
-        points.push(Point {
-            act,
-            offset: offset + behind,
-        });
-        if act == Act::GoRead {
-            points.extend(returns.iter().map(|inside| Point {
-                act: Act::GoReadEnd,
+        let mut point = |act, inside: u64| {
+            points.push(Point {
+                act,
                 offset: offset + inside,
-            }));
+            });
+        };
+        if act != Act::GoRead {
+            point(act, behind);
+        } else if let Some(copy) = copy(elf, table, &body, symbol.address) {
+            point(Act::GoReadCopy, copy);
+        } else {
+            point(act, behind);
+            for inside in returns {
+                point(Act::GoReadEnd, inside);
+            }
         }
     }
-    for (act, name) in [
-        (Act::GoHandshake, "crypto/tls.(*Conn).clientHandshake"),
-        (Act::GoWrite, "crypto/tls.(*Conn).Write"),
-        (Act::GoRead, READ),
-        (Act::GoClose, "crypto/tls.(*Conn).Close"),
+    for (acts, name) in [
+        (&[Act::GoHandshake][..], "crypto/tls.(*Conn).clientHandshake"),
+        (&[Act::GoWrite], "crypto/tls.(*Conn).Write"),
+        (&[Act::GoRead, Act::GoReadCopy], READ),
+        (&[Act::GoClose], "crypto/tls.(*Conn).Close"),
     ] {
-        if !points.iter().any(|point| point.act == act) {
+        if !points.iter().any(|point| acts.contains(&point.act)) {
             return Err(Reason::Incomplete(name));
         }
     }
     Ok(points)
+}
+
+/// Where in the code of `Read`, which is at `address`, a single cheap probe sees everything. Names are those of the table of
+/// functions, which every program has, or of its symbols, if a C linker has put the table into another section.
+fn copy<B: Bytes + ?Sized>(
+    elf: &Elf<'_, B>,
+    table: Option<&Table<'_, B>>,
+    code: &[u8],
+    address: u64,
+) -> Option<u64> {
+    let called = copy::called(code, address)?;
+    let names = match table {
+        Some(table) => table.names_at(&called),
+        None => elf.names_at(&called),
+    };
+    let offset = copy::call(code, address, &names.ok()?)?;
+    let call = code.get(usize::try_from(offset).ok()?..)?;
+    entry::is_emulated(call).then_some(offset)
 }

@@ -2,7 +2,8 @@
 //! interface; those of Go 1.16 to 1.27 are known by their magic numbers, and each function that is found is checked to begin
 //! like one.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 
 use object::elf::{R_AARCH64_RELATIVE, R_X86_64_RELATIVE};
 
@@ -40,70 +41,121 @@ struct Layout {
     width: u64,
 }
 
-pub fn functions<B: Bytes + ?Sized>(
-    elf: &Elf<'_, B>,
-    prefix: &str,
-    wanted: &[&'static str],
-) -> Result<HashMap<&'static str, Symbol>, Reason> {
-    let section = SECTIONS.iter().find_map(|name| elf.section(name));
-    let section = section.ok_or(Reason::NoGoTable("its section has been removed"))?;
-    let layout = Layout::read(elf, section)?;
-    let names = names(elf, &layout, prefix, wanted)?;
-    if names.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut entries = Window::new(elf.bytes(), layout.end);
-    let mut bodies = Window::new(elf.bytes(), layout.end);
-    let mut found = HashMap::new();
-    for index in 0..layout.count {
-        let entry = layout.entries + index * 2 * layout.width;
-        let body = layout
-            .entries
-            .checked_add(entries.number(entry + layout.width, layout.width)?);
-        // The function's own address comes first, its name behind.
-        let name = bodies.number(body.ok_or(DAMAGED)?.saturating_add(layout.width), 4)?;
-        let Some(name) = names.get(&name) else { continue };
-        let start = entries.number(entry, layout.width)?;
-        let end = entries.number(entry + 2 * layout.width, layout.width)?;
-        let symbol = Symbol {
-            address: layout.text.checked_add(start).ok_or(DAMAGED)?,
-            size: end.checked_sub(start).ok_or(DAMAGED)?,
-        };
-        if found.insert(*name, symbol).is_some() {
-            return Err(Reason::Ambiguous(name));
-        }
-    }
-    Ok(found)
+/// The table of one program.
+pub struct Table<'a, B: ?Sized> {
+    bytes: &'a B,
+    layout: Layout,
 }
 
-/// Offsets of the wanted names in the table of names.
-fn names<B: Bytes + ?Sized>(
-    elf: &Elf<'_, B>,
-    layout: &Layout,
-    prefix: &str,
-    wanted: &[&'static str],
-) -> Result<HashMap<u64, &'static str>, Reason> {
-    let mut found = HashMap::new();
-    let length = layout
-        .entries
-        .checked_sub(layout.names)
-        .ok_or(DAMAGED)?
-        .min(MAX_NAMES);
-    search(
-        elf.bytes(),
-        layout.names,
-        length,
-        prefix.as_bytes(),
-        |at, behind| {
+impl<'a, B: Bytes + ?Sized> Table<'a, B> {
+    pub fn open(elf: &Elf<'a, B>) -> Result<Self, Reason> {
+        let section = SECTIONS.iter().find_map(|name| elf.section(name));
+        let section = section.ok_or(Reason::NoGoTable("its section has been removed"))?;
+        Ok(Self {
+            bytes: elf.bytes(),
+            layout: Layout::read(elf, section)?,
+        })
+    }
+
+    /// Functions with the names `wanted`, which all begin with `prefix`, by name.
+    pub fn functions(
+        &self,
+        prefix: &str,
+        wanted: &[&'static str],
+    ) -> Result<HashMap<&'static str, Symbol>, Reason> {
+        let Self { bytes, layout } = self;
+        let names = self.names(prefix, wanted)?;
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut entries = Window::new(*bytes, layout.end);
+        let mut bodies = Window::new(*bytes, layout.end);
+        let mut found = HashMap::new();
+        for index in 0..layout.count {
+            let entry = layout.entries + index * 2 * layout.width;
+            let body = layout
+                .entries
+                .checked_add(entries.number(entry + layout.width, layout.width)?);
+            // The function's own address comes first, its name behind.
+            let name = bodies.number(body.ok_or(DAMAGED)?.saturating_add(layout.width), 4)?;
+            let Some(name) = names.get(&name) else { continue };
+            let start = entries.number(entry, layout.width)?;
+            let end = entries.number(entry + 2 * layout.width, layout.width)?;
+            let symbol = Symbol {
+                address: layout.text.checked_add(start).ok_or(DAMAGED)?,
+                size: end.checked_sub(start).ok_or(DAMAGED)?,
+            };
+            if found.insert(*name, symbol).is_some() {
+                return Err(Reason::Ambiguous(name));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Offsets of the wanted names in the table of names.
+    fn names(&self, prefix: &str, wanted: &[&'static str]) -> Result<HashMap<u64, &'static str>, Reason> {
+        let Self { bytes, layout } = self;
+        let mut found = HashMap::new();
+        let length = layout.length_of_names()?;
+        search(*bytes, layout.names, length, prefix.as_bytes(), |at, behind| {
             let end = behind.iter().position(|byte| *byte == 0);
             let name = end.and_then(|end| behind.get(..end));
             if let Some(known) = wanted.iter().find(|wanted| Some(wanted.as_bytes()) == name) {
                 found.insert(at - layout.names, *known);
             }
             found.len() < 64
-        },
-    )?;
-    Ok(found)
+        })?;
+        Ok(found)
+    }
+
+    /// Names of the functions that begin at `addresses`, or as much of each as [`Bytes::name`] gives. The table is in order of
+    /// addresses, so that only a few numbers of it are read for each.
+    pub fn names_at(&self, addresses: &HashSet<u64>) -> Result<HashMap<u64, Vec<u8>>, Reason> {
+        let mut found = HashMap::new();
+        for address in addresses {
+            if let Some(entry) = self.entry_of(*address)? {
+                found.insert(*address, self.name_of(entry)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn entry_of(&self, address: u64) -> Result<Option<u64>, Reason> {
+        let layout = &self.layout;
+        let Some(wanted) = address.checked_sub(layout.text) else {
+            return Ok(None);
+        };
+        let (mut low, mut high) = (0, layout.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            let entry = layout.entries.saturating_add(middle * 2 * layout.width);
+            match self.number(entry, layout.width)?.cmp(&wanted) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(Some(entry)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn name_of(&self, entry: u64) -> Result<Vec<u8>, Reason> {
+        let layout = &self.layout;
+        let body = self.number(entry.saturating_add(layout.width), layout.width)?;
+        let body = layout.entries.checked_add(body).ok_or(DAMAGED)?;
+        let offset = self.number(body.saturating_add(layout.width), 4)?;
+        let rest = layout.length_of_names()?.checked_sub(offset);
+        self.bytes.name(layout.names + offset, rest.ok_or(DAMAGED)?)
+    }
+
+    fn number(&self, offset: u64, width: u64) -> Result<u64, Reason> {
+        let piece = self.bytes.piece(offset, width, 8)?;
+        let mut number = [0; 8];
+        number
+            .get_mut(..piece.len())
+            .ok_or(DAMAGED)?
+            .copy_from_slice(&piece);
+        Ok(u64::from_le_bytes(number))
+    }
 }
 
 impl Layout {
@@ -139,6 +191,11 @@ impl Layout {
             }),
             _ => Err(Reason::NoGoTable("its layout is not known")),
         }
+    }
+
+    fn length_of_names(&self) -> Result<u64, Reason> {
+        let length = self.entries.checked_sub(self.names).ok_or(DAMAGED)?;
+        Ok(length.min(MAX_NAMES))
     }
 }
 

@@ -10,6 +10,8 @@ use crate::tls::judge::judge;
 use crate::tls::made::{self, ADDRESS, CODE, Part};
 use crate::tls::{Act, Library, Point, Reason};
 
+mod copy;
+
 /// `cmp rsp, [r14+16]`, `jbe`, `nop`, `ret`, and filled up.
 const FUNCTION: [u8; 16] = [
     0x49, 0x3b, 0x66, 0x10, 0x76, 0x02, 0x90, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc,
@@ -20,33 +22,69 @@ const RETURN: u64 = 7;
 /// Of Go 1.20 and newer.
 const MAGIC: u32 = 0xffff_fff1;
 
+/// A function: its name and code.
+type Function = (&'static str, Vec<u8>);
+
+/// Where the tables of a program say what its functions are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    InGo,
+    /// As a C linker may leave it.
+    InSymbols,
+}
+
 /// A program with these functions, one after the other, and without symbols.
-fn program(names: &[&str]) -> Vec<u8> {
+fn program(names: &[&'static str]) -> Vec<u8> {
+    let functions: Vec<Function> = names.iter().map(|name| (*name, FUNCTION.to_vec())).collect();
+    linked(&functions, Said::InGo)
+}
+
+fn linked(functions: &[Function], said: Said) -> Vec<u8> {
     let mut info = b"\xff Go buildinf:\x08\x02".to_vec();
     info.resize(32, 0);
     info.extend(b"\x06go1.22\x00");
-    let part = |name, content| Part {
+    let part = |name, kind, link, content| Part {
         name,
-        kind: elf::SHT_PROGBITS,
+        kind,
         address: 0,
-        link: 0,
+        link,
         content,
     };
-    let parts = [part(".go.buildinfo", info), part(".gopclntab", table(names))];
-    made::file(&FUNCTION.repeat(names.len()), &parts)
+    let mut parts = vec![part(".go.buildinfo", elf::SHT_PROGBITS, 0, info)];
+    if said == Said::InGo {
+        parts.push(part(".gopclntab", elf::SHT_PROGBITS, 0, table(functions)));
+    } else {
+        let (symbols, names) = symbols(functions);
+        parts.push(part(".symtab", elf::SHT_SYMTAB, 3, symbols));
+        parts.push(part(".strtab", elf::SHT_STRTAB, 0, names));
+    }
+    let code: Vec<u8> = functions
+        .iter()
+        .flat_map(|(_, code)| code.iter().copied())
+        .collect();
+    made::file(&code, &parts)
+}
+
+/// Where each begins, and where the last one ends, from the first on.
+fn starts(functions: &[Function]) -> Vec<u32> {
+    let mut starts = vec![0];
+    for (_, code) in functions {
+        starts.push(starts[starts.len() - 1] + code.len() as u32);
+    }
+    starts
 }
 
 /// Head, names, entries, and behind them what the entries point at.
-fn table(names: &[&str]) -> Vec<u8> {
+fn table(functions: &[Function]) -> Vec<u8> {
     let mut texts = Vec::new();
     let mut offsets = Vec::new();
-    for name in names {
+    for (name, _) in functions {
         offsets.push(texts.len() as u32);
         texts.extend(name.bytes());
         texts.push(0);
     }
     texts.resize(texts.len().next_multiple_of(8), 0);
-    let (head, count) = (72, names.len() as u32);
+    let (head, count) = (72, functions.len() as u32);
     let mut table = MAGIC.to_le_bytes().to_vec();
     table.extend([0, 0, 1, 8]);
     let entries = head + texts.len() as u64;
@@ -55,18 +93,32 @@ fn table(names: &[&str]) -> Vec<u8> {
     }
     table.extend(texts);
     let bodies = count * 8 + 4;
-    for index in 0..count {
-        table.extend(
-            [index * 16, bodies + index * 8]
-                .map(u32::to_le_bytes)
-                .as_flattened(),
-        );
+    let starts = starts(functions);
+    for (index, start) in (0..count).zip(&starts) {
+        table.extend([*start, bodies + index * 8].map(u32::to_le_bytes).as_flattened());
     }
-    table.extend((count * 16).to_le_bytes());
-    for (index, name) in (0..).zip(offsets) {
-        table.extend([index * 16, name].map(u32::to_le_bytes).as_flattened());
+    table.extend(starts[functions.len()].to_le_bytes());
+    for (start, name) in starts.iter().zip(offsets) {
+        table.extend([*start, name].map(u32::to_le_bytes).as_flattened());
     }
     table
+}
+
+/// Symbols and their names.
+fn symbols(functions: &[Function]) -> (Vec<u8>, Vec<u8>) {
+    let (mut symbols, mut names) = (vec![0; 24], vec![0]);
+    for ((name, code), start) in functions.iter().zip(starts(functions)) {
+        symbols.extend((names.len() as u32).to_le_bytes());
+        symbols.extend([elf::STT_FUNC, 0, 1, 0]);
+        symbols.extend(
+            [ADDRESS + u64::from(start), code.len() as u64]
+                .map(u64::to_le_bytes)
+                .as_flattened(),
+        );
+        names.extend(name.bytes());
+        names.push(0);
+    }
+    (symbols, names)
 }
 
 fn all() -> Vec<&'static str> {
