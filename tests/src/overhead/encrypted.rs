@@ -12,7 +12,7 @@ use crate::process::Place;
 use crate::workload::peer::ServerOptions;
 use crate::workload::{Language, Program, certificates};
 
-pub const LANGUAGES: [Language; 3] = [Language::Go, Language::Node, Language::Cpp];
+pub const LANGUAGES: [Language; 4] = [Language::Go, Language::Node, Language::Cpp, Language::Python];
 
 pub const ABOUT: &str = "Pairs that speak TLS, without any observer and with one that has `--tls`, whose own CPU is in the \
     figure. The probes are traps of the processor: each call of `SSL_read` and `SSL_write` takes some of them.";
