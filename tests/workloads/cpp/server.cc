@@ -4,6 +4,7 @@
 #include <csignal>
 #include <iostream>
 #include <memory>
+#include <pthread.h>
 #include <stdexcept>
 #include <thread>
 #include <unistd.h>
@@ -238,12 +239,37 @@ class Service {
             }
             ask();
             change_running(1);
-            std::thread([this, call = std::move(call)]() mutable {
-                call->run();
-                call.reset();
-                change_running(-1);
-            }).detach();
+            run(std::move(call));
         }
+    }
+
+    struct Start {
+        Service* service;
+        std::unique_ptr<Call> call;
+    };
+
+    // In a thread of its own that is detached from its beginning: std::thread::detach() looks into one that may have ended by
+    // then, and whose stack glibc may have unmapped.
+    void run(std::unique_ptr<Call> call) {
+        pthread_attr_t detached;
+        pthread_attr_init(&detached);
+        pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+        auto start = std::make_unique<Start>(Start{this, std::move(call)});
+        pthread_t thread;
+        const int failed = pthread_create(&thread, &detached, &Service::carry_out, start.get());
+        pthread_attr_destroy(&detached);
+        if (failed) {
+            throw std::runtime_error("no thread for a call");
+        }
+        start.release();
+    }
+
+    static void* carry_out(void* argument) {
+        const std::unique_ptr<Start> start(static_cast<Start*>(argument));
+        start->call->run();
+        start->call.reset();
+        start->service->change_running(-1);
+        return nullptr;
     }
 
     // For one more call; the queue takes no wishes after its end.
