@@ -141,15 +141,11 @@ impl Program {
         }
     }
 
-    /// The same program with one more variable of its environment.
+    /// The same program, started by a command in front of it.
     #[must_use]
-    pub fn with_variable(&self, name: &str, value: &Path) -> Self {
-        let mut told = OsString::from(name);
-        told.push("=");
-        told.push(value);
-        let command = ["env".into(), told].into_iter();
+    pub fn behind(&self, command: impl IntoIterator<Item = OsString>) -> Self {
         Self {
-            command: command.chain(self.command.iter().cloned()).collect(),
+            command: command.into_iter().chain(self.command.iter().cloned()).collect(),
             ..self.clone()
         }
     }

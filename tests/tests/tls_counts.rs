@@ -1,6 +1,7 @@
 //! The same truth for calls inside of TLS: what `/metrics` says is what the programs did, by probes in the TLS libraries
 //! of real programs that were not told of them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -253,7 +254,9 @@ fn hidden_over_tls() -> Result<()> {
     ) else {
         return Ok(());
     };
-    let program = program.with_variable("PYTHONPATH", &packages);
+    let mut variable = OsString::from("PYTHONPATH=");
+    variable.push(packages);
+    let program = program.behind(["env".into(), variable]);
     let observer = stage.observer("true")?;
     let (mut server, mut client) = stage.pair(&program, &program)?;
     let made = client.run([echo(20, 0), echo(20, 5)])?;
