@@ -27,6 +27,7 @@ fn run(stage: &mut Stage<'_>, proxy: Proxy) -> Result<Round> {
     )?;
     stage.await_probes(&running.process)?;
     let mut client = stage.client.client(&running.address, &stage.watch.place())?;
+    stage.await_probes(&client.process)?;
     let made = client.run(plan)?;
     client.quit()?;
     let taken = server.tally_after(made.ended())?;
