@@ -136,6 +136,7 @@ pub fn depart(cookie: u64) -> bool {
         return false;
     };
     // SAFETY: live map memory; each of these is set once, by one of two threads, and both look at the other one's then.
+    // Should neither see it, the daemon finds the object (`Attacher::forget`).
     unsafe {
         if (*object).id != cookie | PLAINTEXT {
             return false;

@@ -117,11 +117,7 @@ impl<N: Naming> Pipeline<N> {
         if kind == Some(Kind::Socket) {
             self.on_socket(cookie, payload);
         }
-        if kind == Some(Kind::Closed)
-            && let Some(socket) = socket_of(cookie)
-        {
-            // Of a socket that was not told of itself.
-            self.departing.add(socket, record.time);
+        if kind == Some(Kind::Closed) && self.depart_inside(cookie, record.time) {
             return;
         }
         let (connections, events, mut desk) = self.parts();
@@ -154,6 +150,18 @@ impl<N: Naming> Pipeline<N> {
         {
             self.departing.add(cookie, time);
         }
+    }
+
+    /// The end of a socket that was told under the name of what was seen of it in plaintext, because nothing else was known of it: says
+    /// whether it is such a name.
+    fn depart_inside(&mut self, cookie: u64, time: u64) -> bool {
+        let Some(socket) = socket_of(cookie) else {
+            return false;
+        };
+        if self.connections.contains_key(&cookie) {
+            self.departing.add(socket, time);
+        }
+        true
     }
 
     /// What a connection needs, each borrowed for itself.
@@ -267,6 +275,9 @@ impl<N: Naming> Pipeline<N> {
 
     /// Ends a connection whose end was told outside of the ring.
     pub fn end(&mut self, cookie: u64) {
+        if self.depart_inside(cookie, self.now.monotonic) {
+            return;
+        }
         self.depart(cookie, self.now.monotonic);
         self.tell_end(cookie, self.now.monotonic);
         self.remove(cookie);

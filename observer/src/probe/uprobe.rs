@@ -90,6 +90,10 @@ const fn rank(act: Act) -> u8 {
 #[derive(Debug)]
 pub struct Attached(Vec<(&'static str, UProbeLinkId)>);
 
+/// Every so many passes over the objects those of living processes are read as well: to look whether their sockets are gone
+/// takes a system call for each.
+const SOCKETS: u32 = 5;
+
 type ObjectKeyBytes = [u8; size_of::<ObjectKey>()];
 type ObjectBytes = [u8; size_of::<Plaintext>()];
 
@@ -104,6 +108,7 @@ pub struct Attacher {
     objects: HashMap<MapData, ObjectKeyBytes, ObjectBytes>,
     /// Objects whose sockets were gone when they were looked through last.
     departed: HashSet<ObjectKeyBytes>,
+    passes: u32,
 }
 
 impl std::fmt::Debug for Attacher {
@@ -142,6 +147,7 @@ impl Attacher {
             known: Vec::new(),
             objects: map(ebpf, "OBJECTS")?,
             departed: HashSet::new(),
+            passes: 0,
         })
     }
 
@@ -228,12 +234,18 @@ impl Attacher {
         }
     }
 
-    /// Frees objects of processes that are gone, and of sockets that were gone the last time, too: their programs may never say that
-    /// they are done. Gives the names of those connections that only their processes could have ended.
+    /// Frees objects of processes that are gone, and of sockets that were gone a while ago, too: their programs may never say
+    /// that they are done. Gives the names of those connections that only their processes could have ended.
     pub fn forget(&mut self, is_alive: impl Fn(u32) -> bool) -> Vec<u64> {
         let keys: Vec<ObjectKeyBytes> = self.objects.keys().filter_map(Result::ok).collect();
         let mut ended = Vec::new();
-        let before = std::mem::take(&mut self.departed);
+        self.passes = self.passes.wrapping_add(1);
+        let looks_at_sockets = self.passes.is_multiple_of(SOCKETS);
+        let before = if looks_at_sockets {
+            std::mem::take(&mut self.departed)
+        } else {
+            HashSet::new()
+        };
         // Asked once for each process, not for each of its objects.
         let mut asked = collections::HashMap::new();
         for key in keys {
@@ -242,6 +254,9 @@ impl Attacher {
                 .first_chunk()
                 .map_or(0, |bytes| u32::from_ne_bytes(*bytes));
             let alive = *asked.entry(process).or_insert_with(|| is_alive(process));
+            if alive && !looks_at_sockets {
+                continue;
+            }
             let object = self.objects.get(&key, 0).ok();
             let departed = object
                 .as_ref()

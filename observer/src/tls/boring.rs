@@ -24,7 +24,7 @@ const SOURCE: &[u8] = b"/ssl/ssl_lib.cc\0";
 const MAX_FOLDERS: u64 = 256;
 /// Of read-only data that the name is looked for in.
 const MAX_DATA: u64 = 64 << 20;
-/// Functions of that file that report mistakes; some 60 are.
+/// Functions of that file that report mistakes: some dozens.
 const MAX_ROUTINES: usize = 512;
 /// The longest has 2,500 bytes.
 const MAX_ROUTINE: u64 = 16 << 10;

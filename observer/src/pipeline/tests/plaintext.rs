@@ -92,6 +92,20 @@ fn what_is_read_after_the_end_of_an_older_socket_counts() {
     expect_connections(&bench, 0, 0);
 }
 
+/// The same where the ring was full.
+#[test]
+fn an_end_outside_of_the_ring_leaves_time_to_read_too() {
+    let mut bench = Bench::new(false, 100);
+    bench.open(INSIDE, Protocol::Http2);
+    bench.pipeline.end(INSIDE);
+    bench.call(INSIDE, "0");
+    bench.sweep();
+    expect_connections(&bench, 0, 1);
+    bench.sweep();
+    expect_connections(&bench, 0, 0);
+    bench.expect("marty_grpc_requests_total{service=\"svc\",method=\"/p.S/M\",status=\"OK\"} 1");
+}
+
 /// Its process has ended, and nobody else could tell.
 #[test]
 fn one_without_a_socket_ends_when_told() {
